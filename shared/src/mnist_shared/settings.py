@@ -1,0 +1,55 @@
+"""Where the broker, the shared volume and the data sets are. Read from the environment when asked, never at import.
+
+A plain function instead of a settings library: five variables, and the client starts 80 ms sooner.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mnist_shared.errors import InvalidInput
+
+DEFAULT_STORAGE = "~/.mnist-queue"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What client and worker need to find each other."""
+
+    storage_dir: Path  # MNIST_STORAGE_DIR: the shared volume
+    data_dir: Path  # MNIST_DATA_DIR: where data sets lie, or are downloaded to
+    broker_url: str | None = field(default=None, repr=False)  # MNIST_BROKER_URL; it may hold a password
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.storage_dir / "runs"
+
+    @property
+    def stack_file(self) -> Path:
+        """Where an embedded stack leaves its address."""
+        return self.storage_dir / "stack.json"
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, broker: str | None = None, storage: Path | None = None
+    ) -> "Settings":
+        """Settings from flags, then the environment, then defaults.
+
+        Raises:
+            InvalidInput: a variable's value cannot be used.
+        """
+        environment = os.environ if environment is None else environment
+        try:
+            storage_dir = (
+                (storage or Path(environment.get("MNIST_STORAGE_DIR") or DEFAULT_STORAGE)).expanduser().absolute()
+            )
+            data_text = environment.get("MNIST_DATA_DIR")
+            data_dir = Path(data_text).expanduser().absolute() if data_text else storage_dir / "datasets"
+        except (RuntimeError, ValueError) as error:
+            raise InvalidInput(
+                f"The storage folder cannot be used: {error}.", hint="Set MNIST_STORAGE_DIR to an absolute path."
+            ) from error
+        return cls(
+            storage_dir=storage_dir, data_dir=data_dir, broker_url=broker or environment.get("MNIST_BROKER_URL") or None
+        )

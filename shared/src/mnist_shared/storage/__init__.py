@@ -1,0 +1,1 @@
+"""Run state, events and worker announcements in Redis. Stands on the contracts; knows no torch."""

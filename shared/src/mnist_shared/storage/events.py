@@ -1,0 +1,83 @@
+"""Read a run's events: what has happened from the first one on, then what happens, as it does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from redis import Redis
+
+from mnist_shared.contracts.base import read_document
+from mnist_shared.contracts.events import EVENT, Finished, RunEvent
+from mnist_shared.contracts.names import checked_run_id
+from mnist_shared.storage.connection import broker_errors
+from mnist_shared.storage.keys import Keys
+
+# redis-py types an answer as bytes or str; our connections decode.
+Entry = tuple[str, dict[str, str]]
+Entries = list[Entry]
+
+BLOCK_MS = 2000  # well under the socket's timeout: a longer block would end as an error
+
+
+@dataclass(frozen=True)
+class ToldEvent:
+    """An event as it stands in the stream."""
+
+    id: str
+    event: RunEvent
+
+    @property
+    def at(self) -> datetime:
+        """The Redis server's time at which it was told."""
+        return datetime.fromtimestamp(int(self.id.partition("-")[0]) / 1000, UTC)
+
+
+class EventLog:
+    """The events of runs, read only."""
+
+    def __init__(self, redis: Redis, *, keys: Keys | None = None) -> None:
+        self.redis = redis
+        self.keys = keys or Keys()
+
+    def replay(self, run_id: str) -> list[ToldEvent]:
+        """All that was told so far, batch progress excepted."""
+        with broker_errors(self.redis):
+            entries = cast(Entries, self.redis.xrange(self.keys.events(checked_run_id(run_id))))
+        return [_told(entry) for entry in entries]
+
+    def follow(self, run_id: str, *, after: str = "0", live_after: str = "$") -> Iterator[ToldEvent | None]:
+        """Every event after the id `after`, then each new one with the batch progress, up to the last.
+
+        Yields None when nothing was told for a while, so that the caller may look at the time. Raises BrokerUnreachable
+        when the connection breaks: call it again with the last id seen.
+        """
+        events, live = self.keys.events(checked_run_id(run_id)), self.keys.live(run_id)
+        positions = {events: after, live: live_after}
+        while True:
+            with broker_errors(self.redis):
+                answer: Any = self.redis.xread(cast(Any, positions), count=500, block=BLOCK_MS)
+            if not answer:
+                yield None
+                continue
+            streams = answer.items() if isinstance(answer, dict) else answer
+            found: list[ToldEvent] = []
+            for stream, entries in streams:
+                # RESP3 nests the entries of a stream once more than RESP2.
+                flat = entries[0] if entries and isinstance(entries[0], list) else entries
+                positions[stream] = flat[-1][0]
+                found += [_told(entry) for entry in flat]
+            for told in sorted(found, key=lambda told: _order(told.id)):
+                yield told
+                if isinstance(told.event, Finished):
+                    return
+
+
+def _told(entry: Entry) -> ToldEvent:
+    event_id, fields = entry
+    return ToldEvent(event_id, read_document(EVENT, fields.get("event", ""), what=f"Event {event_id}"))
+
+
+def _order(event_id: str) -> tuple[int, int]:
+    milliseconds, _, number = event_id.partition("-")
+    return int(milliseconds), int(number)

@@ -1,0 +1,83 @@
+"""A run record as it lies in its Redis hash."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from mnist_shared.contracts.base import SCHEMA_VERSION, read_document
+from mnist_shared.contracts.requests import REQUEST
+from mnist_shared.contracts.runs import RESULT, CheckpointRef, Progress, RunError, RunRecord, RunState
+from mnist_shared.errors import ContractError
+
+RECORD_FIELDS = [
+    "schema_version",
+    "id",
+    "request",
+    "state",
+    "submitted_ms",
+    "started_ms",
+    "finished_ms",
+    "attempt",
+    "attempts_without_checkpoint",
+    "worker",
+    "cancel_requested",
+    "progress",
+    "checkpoint",
+    "result",
+    "error",
+]
+
+_PROGRESS = TypeAdapter(Progress)
+_CHECKPOINT = TypeAdapter(CheckpointRef)
+_ERROR = TypeAdapter(RunError)
+
+T = TypeVar("T")
+
+
+def read_record(fields: Sequence[str | None]) -> RunRecord | None:
+    """The record from the hash's RECORD_FIELDS; None when there is no hash.
+
+    Raises:
+        ContractError: it was written by another version, or is damaged.
+    """
+    row = dict(zip(RECORD_FIELDS, fields, strict=True))
+    run_id = row["id"]
+    if run_id is None:
+        return None
+    what = f"run {run_id}"
+    if row["schema_version"] != str(SCHEMA_VERSION):
+        raise ContractError(
+            f"The record of {what} has schema version {row['schema_version']}; this version reads {SCHEMA_VERSION}.",
+            hint="Install the same version of mnist-shared on the client and on every worker.",
+        )
+
+    def part(name: str, adapter: TypeAdapter[T]) -> T | None:
+        text = row[name]
+        return None if text is None else read_document(adapter, text, what=f"The {name} of {what}")
+
+    request = part("request", REQUEST)
+    state, submitted = row["state"], _time(row["submitted_ms"])
+    if request is None or state is None or submitted is None:
+        raise ContractError(f"The record of {what} is damaged: a field is missing.", hint="Submit it again.")
+    return RunRecord(
+        id=run_id,
+        request=request,
+        state=RunState(state),
+        submitted_at=submitted,
+        started_at=_time(row["started_ms"]),
+        finished_at=_time(row["finished_ms"]),
+        attempt=int(row["attempt"] or 0),
+        attempts_without_checkpoint=int(row["attempts_without_checkpoint"] or 0),
+        worker=row["worker"],
+        cancel_requested=row["cancel_requested"] is not None,
+        progress=part("progress", _PROGRESS),
+        checkpoint=part("checkpoint", _CHECKPOINT),
+        result=part("result", RESULT),
+        error=part("error", _ERROR),
+    )
+
+
+def _time(milliseconds: str | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(int(float(milliseconds)) / 1000, UTC)

@@ -1,0 +1,346 @@
+"""The only door to run state. Each transition is one Lua script; each is safe to repeat."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, cast
+
+from redis import Redis
+
+from mnist_shared.contracts.base import read_document
+from mnist_shared.contracts.events import BatchProgress, EpochFinished, Finished, RunEvent
+from mnist_shared.contracts.names import checked_run_id, checked_worker_name, new_run_id
+from mnist_shared.contracts.requests import REQUEST, Request
+from mnist_shared.contracts.runs import CheckpointRef, Progress, RunError, RunRecord, RunResult, RunState
+from mnist_shared.errors import ContractError, InvalidInput, LeaseLost, RunNotFound
+from mnist_shared.storage.connection import broker_errors
+from mnist_shared.storage.keys import Keys
+from mnist_shared.storage.messages import wake_up_message
+from mnist_shared.storage.records import RECORD_FIELDS, read_record
+
+Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
+
+LEASE_SECONDS = 15.0
+RENEW_SECONDS = 3.0  # the design's 5 leave no room for "a cancel is heard within 5 s"
+ORPHAN_SECONDS = 20.0  # queued for so long with its message gone: woken up again
+REAP_SECONDS = 2.0
+SILENCE_SECONDS = 6.0  # nobody reaped for so long: living owners first get as long to renew
+MAX_ATTEMPTS = 5  # without a new checkpoint
+LIVE_LENGTH = 100  # batch events kept: ten seconds of them
+REAP_LIMIT = 100  # runs in one call: a script should be brief
+
+
+@dataclass(frozen=True)
+class Submission:
+    run_id: str
+    position: int | None  # runs that are served before it; None: it no longer waits
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The right to execute a run, until the lease runs out."""
+
+    run_id: str
+    attempt: int  # the fencing token
+    request: Request
+
+
+@dataclass(frozen=True)
+class Reaped:
+    run_id: str
+    action: Literal["requeued", "cancelled", "failed", "woken"]
+
+
+class RunStore:
+    """Run records in Redis. Its methods raise BrokerUnreachable (or BrokerRefused) when the server is not to be had."""
+
+    def __init__(self, redis: Redis, *, keys: Keys | None = None, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.redis = redis
+        self.keys = keys or Keys()
+        self.lease_ms = round(lease_seconds * 1000)
+
+    # ---- clients -----------------------------------------------------------------------------------------------
+
+    def submit(self, request: Request, *, run_id: str | None = None) -> Submission:
+        """Record the run and push its wake-up message, in one step. With the same id and request: submitted once.
+
+        Raises:
+            InvalidInput: the id is malformed, or belongs to another request.
+        """
+        run_id = new_run_id() if run_id is None else checked_run_id(run_id)
+        keys = self.keys
+        answer = self._call(
+            "submit",
+            [keys.run(run_id), keys.ids, keys.runs, keys.queued, keys.sequence, keys.queue, keys.events(run_id)],
+            [run_id, request.model_dump_json(), wake_up_message(run_id, kind=request.kind)],
+        )
+        if answer[0] == "conflict":
+            raise InvalidInput(
+                f"Run {run_id} exists already, with another request.", hint="Submit without giving an id."
+            )
+        return Submission(run_id, None if answer[1] < 0 else answer[1])
+
+    def cancel(self, run_id: str) -> Literal["cancelled", "requested", "final"]:
+        """Cancel at once what nobody executes; ask the owner of what somebody does.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        keys = self.keys
+        answer = self._call(
+            "cancel",
+            [keys.run(checked_run_id(run_id)), keys.queued, keys.leases, keys.events(run_id), keys.live(run_id)],
+            [run_id, self.lease_ms],
+        )
+        if answer[0] == "unknown":
+            raise _not_found(run_id)
+        outcome: Literal["cancelled", "requested", "final"] = answer[0]
+        return outcome
+
+    def get(self, run_id: str) -> RunRecord:
+        """The record.
+
+        Raises:
+            RunNotFound: there is no such run.
+            ContractError: it was written by another version.
+        """
+        with broker_errors(self.redis):
+            fields = cast(Fields, self.redis.hmget(self.keys.run(checked_run_id(run_id)), RECORD_FIELDS))
+        record = read_record(fields)
+        if record is None:
+            raise _not_found(run_id)
+        return record
+
+    def latest(self, count: int, *, skip: int = 0) -> list[RunRecord]:
+        """Up to `count` records, the newest first, after the newest `skip`."""
+        with broker_errors(self.redis):
+            run_ids = cast(list[str], self.redis.zrevrange(self.keys.runs, skip, skip + count - 1))
+            pipeline = self.redis.pipeline(transaction=False)
+            for run_id in run_ids:
+                pipeline.hmget(self.keys.run(run_id), RECORD_FIELDS)
+            rows = pipeline.execute()
+        return [record for record in map(read_record, rows) if record is not None]
+
+    def count(self) -> int:
+        """How many runs there are."""
+        with broker_errors(self.redis):
+            return int(self.redis.zcard(self.keys.runs))
+
+    def position(self, run_id: str) -> int | None:
+        """How many runs are served before this one; None when it does not wait."""
+        with broker_errors(self.redis):
+            rank = self.redis.zrank(self.keys.queued, checked_run_id(run_id))
+        return None if rank is None else int(cast(int, rank))
+
+    def resolve(self, name: str) -> str:
+        """The id of the run that a user means by a unique id prefix, `last`, or `last~N` (N before the last).
+
+        Raises:
+            RunNotFound: none.
+            InvalidInput: several, or it is no such name at all.
+        """
+        word, _, back = name.strip().lower().partition("~")
+        if word in ("last", "") and (word or back):
+            if back and not (back.isascii() and back.isdigit() and len(back) < 9):
+                raise InvalidInput(
+                    f"{name!r:.80} is not a run.", hint="Write `last`, or `last~2` for the second before it."
+                )
+            number = int(back or 0)
+            with broker_errors(self.redis):
+                found = cast(list[str], self.redis.zrevrange(self.keys.runs, number, number))
+            if not found:
+                raise RunNotFound(f"There is no run {name!r}.", hint="See `mnist-client status`.")
+            return found[0]
+        if back or not word or len(word) > 12 or set(word) - set("0123456789abcdef"):
+            raise RunNotFound(
+                f"There is no run {name!r:.80}.",
+                hint="Give an id or its beginning, `last`, or `last~1`; see `mnist-client status`.",
+            )
+        with broker_errors(self.redis):
+            found = cast(list[str], self.redis.zrangebylex(self.keys.ids, f"[{word}", f"[{word}g", start=0, num=4))
+        if not found:
+            raise _not_found(word)
+        if len(found) > 1:
+            some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+            raise InvalidInput(f"Several runs begin with {word!r}: {some}.", hint="Give more digits.")
+        return found[0]
+
+    # ---- workers -----------------------------------------------------------------------------------------------
+
+    def claim(self, run_id: str, *, worker: str, nonce: str | None = None) -> Grant | None:
+        """Become the run's owner; None when it is not to be had (owned, ended or unknown: the message is dropped).
+
+        A claim repeated with its nonce gets the grant that it got before.
+
+        Raises:
+            ContractError: the run's request is not one this version can read. The run is failed with that error.
+        """
+        keys = self.keys
+        answer = self._call(
+            "claim",
+            [keys.run(checked_run_id(run_id)), keys.queued, keys.leases, keys.events(run_id)],
+            [run_id, checked_worker_name(worker), nonce or secrets.token_hex(8), self.lease_ms],
+        )
+        if answer[0] != "granted":
+            return None
+        attempt = int(answer[1])
+        try:
+            request = read_document(REQUEST, answer[2], what=f"The request of run {run_id}")
+        except ContractError as error:
+            self._finish(run_id, attempt, RunState.FAILED, error=to_run_error(error, attempt=attempt))
+            raise
+        return Grant(run_id, attempt, request)
+
+    def renew(self, grant: Grant) -> bool:
+        """Extend the lease; true when a cancel was requested.
+
+        Raises:
+            LeaseLost: the token is stale.
+        """
+        answer = self._call(
+            "renew",
+            [self.keys.run(grant.run_id), self.keys.leases],
+            [grant.run_id, grant.attempt, self.lease_ms],
+        )
+        return self._held(answer, grant)
+
+    def append(
+        self,
+        grant: Grant,
+        event: RunEvent,
+        *,
+        sequence: int,
+        progress: Progress | None = None,
+        checkpoint: CheckpointRef | None = None,
+    ) -> bool:
+        """Tell an event, with the record's new progress or checkpoint; true when a cancel was requested.
+
+        `sequence` numbers an execution's events from 1: a number told before is not told again.
+
+        Raises:
+            LeaseLost: the token is stale.
+        """
+        live = isinstance(event, BatchProgress)
+        answer = self._call(
+            "append",
+            [self.keys.run(grant.run_id), self.keys.live(grant.run_id) if live else self.keys.events(grant.run_id)],
+            [
+                grant.attempt,
+                sequence,
+                event.model_dump_json(),
+                LIVE_LENGTH if live else "",
+                event.metrics.epoch if isinstance(event, EpochFinished) else "",
+                progress.model_dump_json() if progress else "",
+                checkpoint.model_dump_json() if checkpoint else "",
+            ],
+        )
+        return self._held(answer, grant)
+
+    def succeed(self, grant: Grant, result: RunResult) -> None:
+        """running -> succeeded. Raises LeaseLost when the token is stale."""
+        self._finish(grant.run_id, grant.attempt, RunState.SUCCEEDED, result=result)
+
+    def fail(self, grant: Grant, error: RunError) -> None:
+        """running -> failed. Raises LeaseLost when the token is stale."""
+        self._finish(grant.run_id, grant.attempt, RunState.FAILED, error=error)
+
+    def confirm_cancelled(self, grant: Grant) -> None:
+        """running -> cancelled, by the owner that was asked to. Raises LeaseLost when the token is stale."""
+        self._finish(grant.run_id, grant.attempt, RunState.CANCELLED)
+
+    def release(self, grant: Grant) -> None:
+        """Hand the run back: it is the next to be served, and this attempt is not charged.
+
+        Raises:
+            LeaseLost: the token is stale.
+        """
+        keys, run_id = self.keys, grant.run_id
+        answer = self._call(
+            "release",
+            [keys.run(run_id), keys.leases, keys.queued, keys.queue, keys.events(run_id), keys.live(run_id)],
+            [run_id, grant.attempt],
+        )
+        self._held(answer, grant)
+
+    def reap(self) -> list[Reaped]:
+        """Take back the runs whose lease ran out, and wake up those whose message was lost."""
+        keys = self.keys
+        answer = self._call(
+            "reap",
+            [keys.leases, keys.queued, keys.queue, keys.last_reap, keys.hold],
+            [
+                keys.run(""),
+                keys.events(""),
+                keys.live(""),
+                self.lease_ms,
+                round(ORPHAN_SECONDS * 1000),
+                MAX_ATTEMPTS,
+                round(SILENCE_SECONDS * 1000),
+                REAP_LIMIT,
+            ],
+        )
+        return [Reaped(run_id, action) for run_id, action in answer]
+
+    # ---- inside ------------------------------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        run_id: str,
+        attempt: int,
+        state: RunState,
+        *,
+        result: RunResult | None = None,
+        error: RunError | None = None,
+    ) -> None:
+        keys = self.keys
+        answer = self._call(
+            "finish",
+            [keys.run(run_id), keys.leases, keys.events(run_id), keys.live(run_id)],
+            [
+                run_id,
+                attempt,
+                state,
+                result.model_dump_json() if result else "",
+                error.model_dump_json() if error else "",
+                Finished(state=state, result=result, error=error).model_dump_json(),
+            ],
+        )
+        if answer[0] == "stale":
+            raise _lease_lost(run_id, attempt)
+
+    def _held(self, answer: Any, grant: Grant) -> bool:
+        if answer[0] == "stale":
+            raise _lease_lost(grant.run_id, grant.attempt)
+        return len(answer) > 1 and bool(answer[1])
+
+    def _call(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        with broker_errors(self.redis):
+            return self.redis.register_script(script_source(script))(keys=keys, args=arguments)
+
+
+@cache
+def script_source(name: str) -> str:
+    """The text of one script, the prelude before it."""
+    folder = resources.files("mnist_shared.storage").joinpath("scripts")
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name))
+
+
+def to_run_error(error: Exception, *, attempt: int, details: str = "") -> RunError:
+    """An exception as the record keeps it."""
+    return RunError(
+        kind=type(error).__name__,
+        message=getattr(error, "message", None) or str(error) or type(error).__name__,
+        hint=getattr(error, "hint", ""),
+        attempt=attempt,
+        details=details,
+    )
+
+
+def _not_found(run_id: str) -> RunNotFound:
+    return RunNotFound(f"There is no run {run_id}.", hint="See `mnist-client status`.")
+
+
+def _lease_lost(run_id: str, attempt: int) -> LeaseLost:
+    return LeaseLost(f"Attempt {attempt} no longer owns run {run_id}.", hint="Nothing of it was committed since.")

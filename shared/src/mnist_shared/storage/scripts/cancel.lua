@@ -1,0 +1,21 @@
+-- A queued run is cancelled at once; so is a running one whose owner's lease ran out long ago (nobody is left to do
+-- it). A running one is asked: its owner hears it with the next answer it gets.
+-- KEYS run queued leases events live     ARGV id lease_ms
+local run, queued, leases, events, live = unpack(KEYS)
+local id, lease_ms = unpack(ARGV)
+
+local state = redis.call('HGET', run, 'state')
+if not state then return {'unknown'} end
+if state ~= 'queued' and state ~= 'running' then return {'final', state} end
+
+local now = now_ms()
+local lease = tonumber(redis.call('ZSCORE', leases, id) or 0)
+if state == 'queued' or lease + lease_ms < now then
+  redis.call('ZREM', queued, id)
+  redis.call('ZREM', leases, id)
+  close(run, live, 'cancelled', now)
+  emit(events, {type = 'finished', state = 'cancelled'})
+  return {'cancelled'}
+end
+if redis.call('HSETNX', run, 'cancel_requested', 1) == 1 then emit(events, {type = 'cancel_requested'}) end
+return {'requested'}

@@ -1,0 +1,26 @@
+-- queued -> running. The attempt number is the fencing token: it only ever grows, and each owner has its own.
+-- The nonce makes a claim whose answer was lost safe to ask again: it gets the same grant.
+-- KEYS run queued leases events     ARGV id worker nonce lease_ms
+local run, queued, leases, events = unpack(KEYS)
+local id, worker, nonce, lease_ms = unpack(ARGV)
+
+local state = redis.call('HGET', run, 'state')
+if not state then return {'unknown'} end
+
+local attempt
+if state == 'queued' then
+  local now = now_ms()
+  attempt = redis.call('HINCRBY', run, 'attempt', 1)
+  redis.call('HINCRBY', run, 'attempts_without_checkpoint', 1)
+  redis.call('HSET', run, 'state', 'running', 'worker', worker, 'nonce', nonce)
+  redis.call('HSETNX', run, 'started_ms', now)
+  redis.call('ZREM', queued, id)
+  redis.call('ZADD', leases, now + lease_ms, id)
+  emit(events, {type = 'attempt_started', attempt = attempt, worker = worker})
+elseif state == 'running' and redis.call('HGET', run, 'nonce') == nonce then
+  attempt = tonumber(redis.call('HGET', run, 'attempt'))
+  redis.call('ZADD', leases, now_ms() + lease_ms, id)
+else
+  return {'refused', state}
+end
+return {'granted', attempt, redis.call('HGET', run, 'request')}

@@ -1,0 +1,36 @@
+"""Where a run's files lie on the shared volume. No run writes into another's folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_shared.contracts.names import checked_run_id
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`<storage>/runs/<run id>`; nothing is created by naming it."""
+
+    runs_dir: Path
+    run_id: str
+
+    def __post_init__(self) -> None:
+        checked_run_id(self.run_id)
+
+    @property
+    def path(self) -> Path:
+        return self.runs_dir / self.run_id
+
+    @property
+    def run_file(self) -> Path:
+        """The request and what is needed to reproduce the run."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints, each with its manifest."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained weights alone."""
+        return self.path / "mnist_cnn.pt"

@@ -1,0 +1,3 @@
+from mnist_worker.cli import main
+
+main()

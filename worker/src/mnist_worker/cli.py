@@ -1,0 +1,117 @@
+"""`mnist-worker`: start a worker and serve the queue until told to stop."""
+
+import importlib.util
+import logging
+import secrets
+import signal
+import socket
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_shared.contracts.names import checked_worker_name
+from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MissingPart, MnistError
+from mnist_shared.settings import Settings
+from mnist_shared.storage.connection import broker_errors, connect, without_password
+
+log = logging.getLogger(__name__)
+
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 105
+RETRY_SECONDS = 2.0
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    broker: Annotated[
+        str | None, typer.Option(help="Broker URL; else MNIST_BROKER_URL (keeps a password off the argument list).")
+    ] = None,
+    storage: Annotated[
+        Path | None, typer.Option(help="The shared volume; else MNIST_STORAGE_DIR, else ~/.mnist-queue.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(envvar="MNIST_WORKER_NAME", help="This worker's name; else host and a random end.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, envvar="MNIST_NUM_THREADS", help="CPU threads; else all cores there are.")
+    ] = None,
+    no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Never use an NVIDIA GPU.")] = False,
+    no_mps: Annotated[bool, typer.Option("--no-mps", help="Never use an Apple GPU.")] = False,
+    log_level: Annotated[str, typer.Option(envvar="MNIST_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve the queue: execute one run after the other. SIGTERM or Ctrl-C hands the present run back and stops.
+
+    Example: MNIST_BROKER_URL=redis://:password@10.0.0.5:6379/0 mnist-worker --storage /mnt/mnist
+    """
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise InvalidInput(f"--log-level: {log_level!r} is not a level.", hint="Use debug, info, warning or error.")
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    settings = Settings.from_environment(broker=broker, storage=storage)
+    if settings.broker_url is None:
+        raise BrokerUnreachable(
+            "No broker is configured.", hint="Set MNIST_BROKER_URL, or start all with `mnist-client up`."
+        )
+    for part in ("torch", "torchvision"):
+        if importlib.util.find_spec(part) is None:
+            raise MissingPart(f"{part} is not installed.", hint="Install it with: pip install 'mnist-shared[train]'")
+    worker_name = checked_worker_name(name or f"{socket.gethostname().partition('.')[0][:50]}-{secrets.token_hex(2)}")
+    _wait_for_broker(settings.broker_url)
+
+    from mnist_worker.server import serve_queue
+
+    raise typer.Exit(
+        serve_queue(
+            settings,
+            broker_url=settings.broker_url,
+            name=worker_name,
+            num_threads=threads,
+            no_cuda=no_cuda,
+            no_mps=no_mps,
+            log_level=log_level.upper(),
+        )
+    )
+
+
+def _wait_for_broker(url: str) -> None:
+    """Wait until the broker answers: under Compose or systemd a worker may well be the first to be up.
+
+    Raises:
+        BrokerRefused: it answers, and will not have us; waiting does not help.
+    """
+    client = connect(url, retries=0)
+    told = False
+    while True:
+        try:
+            with broker_errors(client):
+                client.ping()
+            break
+        except BrokerRefused:
+            raise
+        except BrokerUnreachable as error:
+            if not told:
+                log.warning("%s Waiting for it.", error.message)
+            told = True
+            time.sleep(RETRY_SECONDS)
+    client.close()
+    log.info("broker %s", without_password(url))
+
+
+def main() -> None:
+    """The console script: one line for what a user can cause, and the exit codes of the client."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Celery installs its own
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+    try:
+        app()
+    except MnistError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_UNREACHABLE if isinstance(error, BrokerUnreachable) else EXIT_USAGE)
+    except KeyboardInterrupt:
+        sys.exit(0)

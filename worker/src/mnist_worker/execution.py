@@ -1,0 +1,138 @@
+"""One run from claim to its end. What it does for the run is `work`; what becomes of the run is decided here."""
+
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mnist_shared.contracts.runs import RunError, RunResult
+from mnist_shared.errors import BrokerUnreachable, ContractError, LeaseLost, MnistError
+from mnist_shared.storage.runs import Grant, RunStore, to_run_error
+from mnist_worker.drain import DrainFlag
+from mnist_worker.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+LAST_WORD_SECONDS = 10.0  # how long a stopping worker tries to tell an unreachable broker how its run ended
+MAX_DETAILS = 8_000  # characters of a traceback
+
+Work = Callable[["Execution"], RunResult | None]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What the work on a run is handed."""
+
+    grant: Grant
+    reporter: Reporter
+    drain: DrainFlag
+
+    def should_stop(self) -> bool:
+        """Whether to save a checkpoint and return None: cancelled, told to stop, or no longer the owner."""
+        reporter = self.reporter
+        return reporter.cancel_requested.is_set() or reporter.lost.is_set() or self.drain.is_set()
+
+
+def execute(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag, work: Work) -> None:
+    """Claim the run, do the work, and commit how it ended. Does nothing when the run is not to be had."""
+    grant = _claim(run_id, store=store, worker=worker, drain=drain)
+    if grant is None:
+        log.info("run %s: not to be had; the message is dropped", run_id)
+        return
+    log.info("run %s: attempt %d (%s)", run_id, grant.attempt, grant.request.kind)
+    reporter = Reporter(store, grant)
+    reporter.start()
+    try:
+        commit = _perform(Execution(grant, reporter, drain), store=store, work=work)
+        if commit and _flush(reporter, drain):
+            _persist(commit, drain=drain)
+    except LeaseLost as error:
+        log.warning("run %s: %s Nothing is committed.", run_id, error.message)
+    except BrokerUnreachable as error:
+        log.error("run %s: %s Stopping; another worker will go on with it.", run_id, error.message)
+    finally:
+        reporter.stop()
+
+
+def _claim(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag) -> Grant | None:
+    nonce = secrets.token_hex(8)  # one for all tries: a claim whose answer was lost is answered again
+    while True:
+        try:
+            return store.claim(run_id, worker=worker, nonce=nonce)
+        except ContractError as error:
+            log.error("run %s: %s", run_id, error)
+            return None
+        except BrokerUnreachable as error:
+            if drain.is_set():
+                return None
+            log.warning("run %s: %s Trying again.", run_id, error.message)
+            time.sleep(RETRY_SECONDS)
+
+
+def _perform(execution: Execution, *, store: RunStore, work: Work) -> Callable[[], None] | None:
+    """Do the work; return what is to be committed, or None when nothing may be."""
+    grant, reporter = execution.grant, execution.reporter
+    try:
+        result = work(execution)
+    except LeaseLost:
+        raise
+    except MnistError as error:
+        log.error("run %s failed: %s", grant.run_id, error)
+        failure = to_run_error(error, attempt=grant.attempt)
+        return lambda: store.fail(grant, failure)
+    except Exception as error:
+        # The edge of the task: what nobody foresaw is kept in the record, and the worker lives on.
+        log.exception("run %s failed", grant.run_id)
+        unforeseen = _unforeseen(error, attempt=grant.attempt)
+        return lambda: store.fail(grant, unforeseen)
+    if result is not None:
+        log.info("run %s: done", grant.run_id)
+        return lambda: store.succeed(grant, result)
+    if reporter.lost.is_set():
+        raise LeaseLost(f"Attempt {grant.attempt} no longer owns run {grant.run_id}.")
+    if reporter.cancel_requested.is_set():
+        log.info("run %s: cancelled", grant.run_id)
+        return lambda: store.confirm_cancelled(grant)
+    log.info("run %s: handed back", grant.run_id)
+    return lambda: store.release(grant)
+
+
+def _flush(reporter: Reporter, drain: DrainFlag) -> bool:
+    """Tell all events before the last one; a stopping worker does not wait for a broker that stays away."""
+    deadline: float | None = None
+    while not reporter.flush(seconds=1.0):
+        if reporter.lost.is_set():
+            return False
+        if drain.is_set():
+            deadline = deadline or time.monotonic() + LAST_WORD_SECONDS
+            if time.monotonic() >= deadline:
+                return False
+    return True
+
+
+def _persist(commit: Callable[[], None], *, drain: DrainFlag) -> None:
+    deadline: float | None = None
+    while True:
+        try:
+            return commit()
+        except BrokerUnreachable as error:
+            if drain.is_set():
+                deadline = deadline or time.monotonic() + LAST_WORD_SECONDS
+                if time.monotonic() >= deadline:
+                    raise
+            log.warning("%s Trying again.", error.message)
+            time.sleep(RETRY_SECONDS)
+
+
+def _unforeseen(error: Exception, *, attempt: int) -> RunError:
+    first_line = (str(error).splitlines() or [""])[0][:300]
+    return RunError(
+        kind=type(error).__name__,
+        message=f"Unexpected {type(error).__name__}: {first_line}",
+        hint="The traceback is in the run's record (`mnist-client status RUN --json`) and in the worker's log.",
+        attempt=attempt,
+        details=traceback.format_exc()[-MAX_DETAILS:],
+    )

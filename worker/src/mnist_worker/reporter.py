@@ -1,0 +1,157 @@
+"""One execution's line to Redis: a thread that renews the lease and tells the events, in their order.
+
+The training loop never waits for the network: it leaves its events here and looks at two flags. When the broker is
+away, the events wait; when it is back, they are told. An append is numbered, so one whose answer was lost is not told
+twice.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+
+from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, EpochFinished, RunEvent, TrainingStarted
+from mnist_shared.contracts.runs import Progress
+from mnist_shared.errors import BrokerUnreachable, LeaseLost
+from mnist_shared.storage.runs import RENEW_SECONDS, Grant, RunStore
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+MAX_BACKLOG = 200  # from here on, batch progress is dropped: nobody watches while the broker is away
+
+
+class Reporter:
+    """The heartbeat and the outbox of one granted run."""
+
+    def __init__(self, store: RunStore, grant: Grant, *, renew_seconds: float = RENEW_SECONDS) -> None:
+        self._store, self._grant, self._renew_seconds = store, grant, renew_seconds
+        self._outbox: deque[tuple[int, RunEvent]] = deque()
+        self._changed = threading.Condition()
+        self._sequence = 0
+        self._progress: Progress | None = None
+        self._stopping = False
+        self.lost = threading.Event()  # somebody else owns the run: commit nothing
+        self.cancel_requested = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"reporter-{grant.run_id}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def tell(self, event: RunEvent) -> None:
+        """Leave an event to be told."""
+        with self._changed:
+            if isinstance(event, BatchProgress) and len(self._outbox) >= MAX_BACKLOG:
+                return
+            self._sequence += 1
+            self._outbox.append((self._sequence, event))
+            self._changed.notify_all()
+
+    def authorize(self) -> None:
+        """Ask whether this execution may still commit.
+
+        With the broker out of reach nobody can know; the caller goes on, since what it writes bears its own attempt's
+        number and can replace nobody else's.
+
+        Raises:
+            LeaseLost: it may not.
+        """
+        if not self.lost.is_set():
+            try:
+                self._note(self._store.renew(self._grant))
+            except BrokerUnreachable as error:
+                log.warning("run %s: %s Going on meanwhile.", self._grant.run_id, error.message)
+            except LeaseLost:
+                self.lost.set()
+        if self.lost.is_set():
+            raise LeaseLost(f"Attempt {self._grant.attempt} no longer owns run {self._grant.run_id}.")
+
+    def flush(self, *, seconds: float) -> bool:
+        """Wait until all is told; false when the run was lost before that, or the time is up."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self._outbox and not self.lost.is_set() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(timeout=left)
+            return not self._outbox and not self.lost.is_set()
+
+    def stop(self) -> None:
+        """End the thread; what is not told by now stays untold."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout=10)
+
+    # ---- the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        renew_at = time.monotonic() + self._renew_seconds
+        while True:
+            with self._changed:
+                while not self._outbox and not self._stopping and time.monotonic() < renew_at:
+                    self._changed.wait(timeout=max(0.0, renew_at - time.monotonic()))
+                if self._stopping:
+                    return
+                waiting = self._outbox[0] if self._outbox else None
+            try:
+                if time.monotonic() >= renew_at:
+                    self._note(self._store.renew(self._grant))
+                    renew_at = time.monotonic() + self._renew_seconds
+                if waiting:
+                    self._note(self._append(*waiting))
+                    with self._changed:
+                        self._outbox.popleft()
+                        self._changed.notify_all()
+            except BrokerUnreachable as error:
+                log.warning("run %s: %s Trying again.", self._grant.run_id, error.message)
+                time.sleep(RETRY_SECONDS)
+            except Exception as error:
+                # LeaseLost, or the edge of the thread: without a heartbeat the run is as good as lost.
+                if not isinstance(error, LeaseLost):
+                    log.exception("run %s: the reporter failed", self._grant.run_id)
+                with self._changed:
+                    self.lost.set()
+                    self._changed.notify_all()
+                return
+
+    def _append(self, sequence: int, event: RunEvent) -> bool:
+        progress = advance(self._progress, event)
+        cancel_requested = self._store.append(
+            self._grant,
+            event,
+            sequence=sequence,
+            progress=progress if progress != self._progress else None,
+            checkpoint=event.checkpoint if isinstance(event, CheckpointSaved) else None,
+        )
+        self._progress = progress
+        return cancel_requested
+
+    def _note(self, cancel_requested: bool) -> None:
+        if cancel_requested:
+            self.cancel_requested.set()
+
+
+def advance(progress: Progress | None, event: RunEvent) -> Progress | None:
+    """The record's progress after an event."""
+    match event:
+        case TrainingStarted():
+            return Progress(epoch=event.epoch, epochs=event.epochs, batch=event.batch, num_batches=event.num_batches)
+        case BatchProgress() if progress:
+            return progress.model_copy(
+                update={
+                    "epoch": event.epoch - 1,
+                    "batch": event.batch,
+                    "loss": event.loss,
+                    "images_per_second": event.images_per_second,
+                }
+            )
+        case EpochFinished() if progress:
+            return progress.model_copy(
+                update={
+                    "epoch": max(progress.epoch, event.metrics.epoch),
+                    "batch": 0 if event.metrics.epoch > progress.epoch else progress.batch,
+                    "last_epoch": event.metrics,
+                    "images_per_second": event.metrics.images_per_second,
+                }
+            )
+        case _:
+            return progress

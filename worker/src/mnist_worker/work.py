@@ -1,0 +1,104 @@
+"""What a run asks for, done with the training package. It imports torch: only the pool process imports this."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+from mnist_shared.training.trainer import train
+
+from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
+from mnist_shared.contracts.runs import EvaluateResult, RunFile, RunResult, TrainResult
+from mnist_shared.contracts.workers import DeviceInfo
+from mnist_shared.settings import Settings
+from mnist_shared.storage.volume import RunFolder
+from mnist_shared.training.checkpoints import CheckpointStore
+from mnist_shared.training.data import load_dataset
+from mnist_shared.training.device import available_cores, choose_device, describe_device
+from mnist_shared.training.evaluation import evaluate_checkpoint
+from mnist_worker.execution import Execution
+from mnist_worker.run_file import settle
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A worker's own limits: where its files are, and what of its machine it may use."""
+
+    settings: Settings
+    num_threads: int | None = None  # None: all cores that the process may use
+    no_cuda: bool = False
+    no_mps: bool = False
+
+    def threads(self) -> int:
+        return self.num_threads or available_cores()
+
+    def device(self, config: TrainConfig | None = None) -> torch.device:
+        return choose_device(
+            no_cuda=self.no_cuda or (config is not None and config.no_cuda),
+            no_mps=self.no_mps or (config is not None and config.no_mps),
+        )
+
+    def device_info(self) -> DeviceInfo:
+        return describe_device(self.device(), self.threads())
+
+    def do(self, execution: Execution) -> RunResult | None:
+        """Execute the granted run; None when it was asked to stop, and stands at a checkpoint."""
+        request = execution.grant.request
+        run_file = self._settle(execution)
+        if isinstance(request, EvaluateRequest):
+            return self._evaluate(request, execution, num_threads=run_file.num_threads)
+        return self._train(execution, num_threads=run_file.num_threads)
+
+    def _train(self, execution: Execution, *, num_threads: int) -> TrainResult | None:
+        request, grant = execution.grant.request, execution.grant
+        folder = self._folder(grant.run_id)
+        config = request.config
+        return train(
+            config,
+            data=load_dataset(config.dataset, folder=self.settings.data_dir),
+            device=self.device(config),
+            num_threads=num_threads,
+            checkpoints=CheckpointStore(
+                folder.checkpoints,
+                attempt=grant.attempt,
+                authorize=execution.reporter.authorize,
+                keep_last=config.keep_last,
+            ),
+            model_path=folder.model,
+            on_event=execution.reporter.tell,
+            should_stop=execution.should_stop,
+            parent=self._folder(request.parent).checkpoints if isinstance(request, ResumeRequest) else None,
+        )
+
+    def _evaluate(self, request: EvaluateRequest, execution: Execution, *, num_threads: int) -> EvaluateResult | None:
+        return evaluate_checkpoint(
+            request.config,
+            target=request.target,
+            folder=self._folder(request.target).checkpoints,
+            data=load_dataset(request.config.dataset, folder=self.settings.data_dir),
+            device=self.device(request.config),
+            num_threads=num_threads,
+            on_event=execution.reporter.tell,
+            should_stop=execution.should_stop,
+        )
+
+    def _settle(self, execution: Execution) -> RunFile:
+        grant = execution.grant
+        proposal = RunFile(
+            id=grant.run_id,
+            request=grant.request,
+            num_threads=self.threads(),
+            device=str(self.device(grant.request.config)),
+            versions=library_versions(),
+        )
+        return settle(self._folder(grant.run_id).run_file, proposal, attempt=grant.attempt)
+
+    def _folder(self, run_id: str) -> RunFolder:
+        return RunFolder(self.settings.runs_dir, run_id)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions on which a run's bits may depend."""
+    names = ("mnist-worker", "mnist-shared", "torch", "torchvision", "celery")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
