@@ -5,12 +5,14 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis
+
+from tests.processes import COUNTING, Worker
 
 
 def server_binary() -> str:
@@ -116,3 +118,19 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A child process's environment: its own storage folder, and no setting of the machine's user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MNIST_")}
     return kept | {"MNIST_STORAGE_DIR": str(tmp_path / "storage"), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def start_worker(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Start workers by name (counting ones by default); each is gone when the test ends."""
+    started: list[Worker] = []
+
+    def start(name: str, server: Server, *, command: list[str] = COUNTING, **extra: str) -> Worker:
+        worker_environment = environment | {"MNIST_BROKER_URL": server.url, "MNIST_NUM_THREADS": "1"} | extra
+        worker = Worker(name, environment=worker_environment, command=command, folder=tmp_path)
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill()

@@ -65,19 +65,13 @@ def serve(
     worker_name = checked_worker_name(name or f"{socket.gethostname().partition('.')[0][:50]}-{secrets.token_hex(2)}")
     _wait_for_broker(settings.broker_url)
 
+    from mnist_worker.pool import TrainingPool
     from mnist_worker.server import serve_queue
+    from mnist_worker.station import Station
 
-    raise typer.Exit(
-        serve_queue(
-            settings,
-            broker_url=settings.broker_url,
-            name=worker_name,
-            num_threads=threads,
-            no_cuda=no_cuda,
-            no_mps=no_mps,
-            log_level=log_level.upper(),
-        )
-    )
+    station = Station(name=worker_name, broker_url=settings.broker_url)
+    pool = TrainingPool(station, settings=settings, num_threads=threads, no_cuda=no_cuda, no_mps=no_mps)
+    raise typer.Exit(serve_queue(station, pool))
 
 
 def _wait_for_broker(url: str) -> None:

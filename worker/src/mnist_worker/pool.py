@@ -1,61 +1,54 @@
 """The pool process: where torch lives and runs are executed. The main process never imports torch."""
 
 import logging
+from typing import TYPE_CHECKING
 
+from mnist_shared.contracts.runs import RunResult
 from mnist_shared.settings import Settings
 from mnist_shared.storage.connection import connect
 from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.training.allocator import raise_malloc_thresholds
-from mnist_worker.drain import DrainFlag
 from mnist_worker.execution import Execution, execute
-from mnist_worker.reports import PoolReport, ReportPipe
+from mnist_worker.station import Station
+
+if TYPE_CHECKING:
+    from mnist_worker.work import Workbench
 
 log = logging.getLogger(__name__)
 
 
-class PoolProcess:
-    """Made in the main process, started in the pool process."""
+class TrainingPool:
+    """Made in the main process, started in each new pool process."""
 
     def __init__(
-        self,
-        *,
-        settings: Settings,
-        broker_url: str,
-        keys: Keys,
-        worker: str,
-        drain: DrainFlag,
-        reports: ReportPipe,
-        num_threads: int | None,
-        no_cuda: bool,
-        no_mps: bool,
+        self, station: Station, *, settings: Settings, num_threads: int | None, no_cuda: bool, no_mps: bool
     ) -> None:
-        self._settings, self._broker_url, self._keys = settings, broker_url, keys
-        self._worker, self._drain, self._reports = worker, drain, reports
-        self._limits = {"num_threads": num_threads, "no_cuda": no_cuda, "no_mps": no_mps}
+        self._station, self._settings = station, settings
+        self._num_threads, self._no_cuda, self._no_mps = num_threads, no_cuda, no_mps
+        self._bench: Workbench
+        self._store: RunStore
 
     def start(self) -> None:
-        """Load torch, look at the device, say so. Called once in each new pool process."""
-        raise_malloc_thresholds()
+        """Load torch, look at the device, say so."""
+        from mnist_shared.training.allocator import raise_malloc_thresholds
+
+        raise_malloc_thresholds()  # before torch makes its first allocation
         from mnist_worker.work import Workbench, library_versions
 
-        self._bench = Workbench(self._settings, **self._limits)  # type: ignore[arg-type]
-        self._store = RunStore(connect(self._broker_url), keys=self._keys)
-        self._device, self._versions = self._bench.device_info(), library_versions()
-        self._report(None)
-        log.info("ready on %s (%s), %d threads", self._device.kind, self._device.name, self._device.num_threads)
+        self._bench = Workbench(
+            self._settings, num_threads=self._num_threads, no_cuda=self._no_cuda, no_mps=self._no_mps
+        )
+        self._store = RunStore(connect(self._station.broker_url), keys=Keys())
+        device = self._bench.device_info()
+        self._station.report_device(device, library_versions())
+        log.info("ready on %s (%s), %d threads", device.kind, device.name, device.num_threads)
 
     def execute(self, run_id: str) -> None:
-        """What the tasks call."""
+        """Execute a run; what the tasks call."""
+        station = self._station
 
-        def work(execution: Execution) -> object:
-            self._report(run_id)
-            return self._bench.do(execution)
+        def work(execution: Execution) -> RunResult | None:
+            with station.busy(run_id):
+                return self._bench.do(execution)
 
-        try:
-            execute(run_id, store=self._store, worker=self._worker, drain=self._drain, work=work)  # type: ignore[arg-type]
-        finally:
-            self._report(None)
-
-    def _report(self, run_id: str | None) -> None:
-        self._reports.send(PoolReport(device=self._device, versions=self._versions, run=run_id))
+        execute(run_id, store=self._store, worker=station.name, drain=station.drain, work=work)

@@ -6,20 +6,17 @@ import time
 
 from mnist_shared.contracts.workers import WorkerInfo
 from mnist_shared.storage.workers import ANNOUNCE_SECONDS, WorkerRegistry
-from mnist_worker.drain import DrainFlag
-from mnist_worker.reports import ReportPipe
+from mnist_worker.station import Station
 from mnist_worker.threads import Repeating
 
 
 class Presence:
     """Announces a worker every few seconds, from what its pool process reports, and withdraws it at the end."""
 
-    def __init__(
-        self, registry: WorkerRegistry, *, name: str, reports: ReportPipe, drain: DrainFlag, versions: dict[str, str]
-    ) -> None:
-        self._registry, self._reports, self._drain = registry, reports, drain
+    def __init__(self, registry: WorkerRegistry, station: Station, *, versions: dict[str, str]) -> None:
+        self._registry, self._station = registry, station
         self._info = WorkerInfo(
-            name=name,
+            name=station.name,
             host=socket.gethostname(),
             pid=os.getpid(),
             state="starting",
@@ -38,13 +35,19 @@ class Presence:
         self._registry.withdraw(self._info.name)
 
     def _announce(self) -> None:
-        report = self._reports.newest()
+        report = self._station.reports.newest()
         changed = {}
         if report is not None:
             changed = {"device": report.device, "run": report.run, "versions": self._info.versions | report.versions}
         info = self._info.model_copy(update=changed)
         state = (
-            "draining" if self._drain.is_set() else "starting" if not info.device else "busy" if info.run else "idle"
+            "draining"
+            if self._station.drain.is_set()
+            else "starting"
+            if not info.device
+            else "busy"
+            if info.run
+            else "idle"
         )
         info = info.model_copy(update={"state": state})
         now = time.monotonic()

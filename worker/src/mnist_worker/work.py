@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import torch
-from mnist_shared.training.trainer import train
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
@@ -17,6 +16,7 @@ from mnist_shared.training.checkpoints import CheckpointStore
 from mnist_shared.training.data import load_dataset
 from mnist_shared.training.device import available_cores, choose_device, describe_device
 from mnist_shared.training.evaluation import evaluate_checkpoint
+from mnist_shared.training.trainer import train
 from mnist_worker.execution import Execution
 from mnist_worker.run_file import settle
 
@@ -73,9 +73,9 @@ class Workbench:
 
     def _evaluate(self, request: EvaluateRequest, execution: Execution, *, num_threads: int) -> EvaluateResult | None:
         return evaluate_checkpoint(
-            request.config,
+            self._folder(request.target).checkpoints,
             target=request.target,
-            folder=self._folder(request.target).checkpoints,
+            config=request.config,
             data=load_dataset(request.config.dataset, folder=self.settings.data_dir),
             device=self.device(request.config),
             num_threads=num_threads,

@@ -46,17 +46,19 @@ class EventLog:
             entries = cast(Entries, self.redis.xrange(self.keys.events(checked_run_id(run_id))))
         return [_told(entry) for entry in entries]
 
-    def follow(self, run_id: str, *, after: str = "0", live_after: str = "$") -> Iterator[ToldEvent | None]:
+    def follow(
+        self, run_id: str, *, after: str = "0", live_after: str = "$", block_ms: int = BLOCK_MS
+    ) -> Iterator[ToldEvent | None]:
         """Every event after the id `after`, then each new one with the batch progress, up to the last.
 
-        Yields None when nothing was told for a while, so that the caller may look at the time. Raises BrokerUnreachable
-        when the connection breaks: call it again with the last id seen.
+        Yields None when nothing was told for `block_ms`, so that the caller may look at the time. Raises
+        BrokerUnreachable when the connection breaks: call it again with the last id seen.
         """
         events, live = self.keys.events(checked_run_id(run_id)), self.keys.live(run_id)
         positions = {events: after, live: live_after}
         while True:
             with broker_errors(self.redis):
-                answer: Any = self.redis.xread(cast(Any, positions), count=500, block=BLOCK_MS)
+                answer: Any = self.redis.xread(cast(Any, positions), count=500, block=block_ms)
             if not answer:
                 yield None
                 continue

@@ -1,0 +1,44 @@
+"""What the main process and the pool process of one worker share: a name, a broker, and a line in each direction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from mnist_shared.contracts.workers import DeviceInfo
+from mnist_worker.drain import DrainFlag
+from mnist_worker.reports import PoolReport, ReportPipe
+
+
+class Station:
+    """Made before the fork; the same on both sides of it."""
+
+    def __init__(self, *, name: str, broker_url: str) -> None:
+        self.name, self.broker_url = name, broker_url
+        self.drain = DrainFlag()
+        self.reports = ReportPipe()
+        self._report: PoolReport | None = None
+
+    def report_device(self, device: DeviceInfo, versions: dict[str, str]) -> None:
+        """The pool process is ready for its first run."""
+        self._report = PoolReport(device=device, versions=versions)
+        self.reports.send(self._report)
+
+    @contextmanager
+    def busy(self, run_id: str) -> Iterator[None]:
+        """The pool process is executing this run."""
+        assert self._report is not None, "a pool reports its device before its first run"
+        self.reports.send(self._report.model_copy(update={"run": run_id}))
+        try:
+            yield
+        finally:
+            self.reports.send(self._report)
+
+
+class Pool(Protocol):
+    """What a worker runs in its pool process."""
+
+    def start(self) -> None:
+        """Called once in each new pool process, before its first run."""
+
+    def execute(self, run_id: str) -> None:
+        """Called with each run id that comes out of the queue."""
