@@ -16,8 +16,6 @@ from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, RunResult, 
 from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.errors import LeaseLost, VolumeError
 from mnist_shared.settings import Settings
-from mnist_shared.storage.connection import connect
-from mnist_shared.storage.runs import RunStore
 from mnist_shared.storage.volume import RunFolder
 from mnist_worker.execution import Execution, execute
 from mnist_worker.server import serve_queue
@@ -33,7 +31,7 @@ class CountingPool:
         self.station, self.runs_dir = station, runs_dir
 
     def start(self) -> None:
-        self.store = RunStore(connect(self.station.broker_url))
+        self.store = self.station.store()
         self.station.report_device(DeviceInfo(kind="cpu", name="a counter", num_threads=1), {"torch": "none"})
 
     def execute(self, run_id: str) -> None:
@@ -84,8 +82,8 @@ class CountingPool:
             )
             reporter.tell(CheckpointSaved(checkpoint=ref))
         return TrainResult(
-            epochs=config.epochs, test_loss=0.0, test_correct=1, test_total=1, test_accuracy=1.0, seconds=0.0, device="cpu",
-            num_threads=1, weights_sha256="0" * 64, model_file=None,
+            epochs=config.epochs, test_loss=0.0, test_correct=1, test_total=1, test_accuracy=1.0, seconds=0.0,
+            device="cpu", num_threads=1, weights_sha256="0" * 64, model_file=None,
         )  # fmt: skip
 
 
@@ -93,7 +91,7 @@ def main(name: str) -> None:
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     settings = Settings.from_environment()
     assert settings.broker_url is not None
-    station = Station(name=name, broker_url=settings.broker_url)
+    station = Station(name=name, broker_url=settings.broker_url, lease_seconds=settings.lease_seconds)
     sys.exit(serve_queue(station, CountingPool(station, settings.runs_dir)))
 
 

@@ -1,6 +1,6 @@
 """Where the broker, the shared volume and the data sets are. Read from the environment when asked, never at import.
 
-A plain function instead of a settings library: five variables, and the client starts 80 ms sooner.
+A plain function instead of a settings library: a few variables, and the client starts 80 ms sooner.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from mnist_shared.errors import InvalidInput
 
 DEFAULT_STORAGE = "~/.mnist-queue"
+DEFAULT_LEASE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Settings:
     storage_dir: Path  # MNIST_STORAGE_DIR: the shared volume
     data_dir: Path  # MNIST_DATA_DIR: where data sets lie, or are downloaded to
     broker_url: str | None = field(default=None, repr=False)  # MNIST_BROKER_URL; it may hold a password
+    lease_seconds: float = DEFAULT_LEASE_SECONDS  # MNIST_LEASE_SECONDS: silence after which a worker counts as lost
 
     @property
     def runs_dir(self) -> Path:
@@ -51,5 +53,21 @@ class Settings:
                 f"The storage folder cannot be used: {error}.", hint="Set MNIST_STORAGE_DIR to an absolute path."
             ) from error
         return cls(
-            storage_dir=storage_dir, data_dir=data_dir, broker_url=broker or environment.get("MNIST_BROKER_URL") or None
+            storage_dir=storage_dir,
+            data_dir=data_dir,
+            broker_url=broker or environment.get("MNIST_BROKER_URL") or None,
+            lease_seconds=_lease_seconds(environment.get("MNIST_LEASE_SECONDS")),
         )
+
+
+def _lease_seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or DEFAULT_LEASE_SECONDS)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:
+        raise InvalidInput(
+            f"MNIST_LEASE_SECONDS is {text!r:.40}.",
+            hint="Set it to between 1 and 3600 seconds, the same on all machines.",
+        )
+    return seconds

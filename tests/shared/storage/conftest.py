@@ -41,8 +41,8 @@ def expire(store: RunStore) -> Callable[[str], None]:
 
 def somebody_reaps(store: RunStore) -> None:
     """As if workers had been reaping all along, so that there was no silence to be careful about."""
-    seconds, _ = store.redis.time()
-    store.redis.set(store.keys.last_reap, int(seconds) * 1000)
+    seconds, microseconds = store.redis.time()
+    store.redis.set(store.keys.last_reap, int(seconds) * 1000 + int(microseconds) // 1000)
     store.redis.delete(store.keys.hold)
 
 

@@ -77,7 +77,8 @@ def test_an_unknown_run_is_not_to_be_claimed(store: RunStore) -> None:
 
 def test_a_request_of_another_version_fails_its_run(store: RunStore) -> None:
     run_id = store.submit(TRAIN).run_id
-    store.redis.hset(store.keys.run(run_id), "request", TRAIN.model_dump_json().replace('"schema_version":1', '"schema_version":9'))
+    newer = TRAIN.model_dump_json().replace('"schema_version":1', '"schema_version":9')
+    store.redis.hset(store.keys.run(run_id), "request", newer)
     with pytest.raises(ContractError, match="schema version 9"):
         store.claim(run_id, worker="w")
     assert store.redis.hget(store.keys.run(run_id), "state") == "failed"
@@ -265,9 +266,8 @@ def test_a_new_checkpoint_clears_the_charge(store: RunStore, expire: Callable[[s
     for _ in range(MAX_ATTEMPTS + 3):
         grant = store.claim(run_id, worker="w")
         assert grant
-        store.append(
-            grant, CheckpointSaved(checkpoint=checkpoint(grant.attempt)), sequence=1, checkpoint=checkpoint(grant.attempt)
-        )
+        saved = checkpoint(grant.attempt)
+        store.append(grant, CheckpointSaved(checkpoint=saved), sequence=1, checkpoint=saved)
         expire(run_id)
         store.reap()
     assert store.get(run_id).state is RunState.QUEUED
@@ -289,11 +289,14 @@ def test_runs_whose_message_was_lost_are_woken_in_their_order(store: RunStore) -
     for run_id in runs:
         store.redis.hset(store.keys.run(run_id), "queued_ms", 1)
     assert sorted(one.run_id for one in store.reap()) == sorted(runs[:3])
-    assert all(run in message for run, message in zip(runs, store.redis.lrange(store.keys.queue, 0, -1)[::-1], strict=True))
+    messages = store.redis.lrange(store.keys.queue, 0, -1)[::-1]
+    assert all(run_id in message for run_id, message in zip(runs, messages, strict=True))
     assert store.reap() == []
 
 
-@pytest.mark.parametrize("garbage", [b"\xff\xfe", b"[]", b"7", b'{"headers": 3}', b'{"headers": {"id": {}}}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "garbage", [b"\xff\xfe", b"[]", b"7", b'{"headers": 3}', b'{"headers": {"id": {}}}', b"[" * 5000]
+)
 def test_garbage_in_the_list_does_not_disturb_the_reaper(store: RunStore, garbage: bytes) -> None:
     store.submit(TRAIN)
     store.redis.rpush(store.keys.queue, garbage)

@@ -1,6 +1,7 @@
 """The Celery application, with the settings that the measurements in ARCHITECTURE.md ask for."""
 
 import sys
+from collections.abc import Callable
 
 from celery import Celery
 from kombu import Exchange, Queue  # type: ignore[attr-defined]
@@ -10,8 +11,8 @@ from mnist_shared.storage.connection import SOCKET_TIMEOUT_SECONDS
 from mnist_shared.storage.keys import Keys
 
 
-def make_app(broker_url: str, *, keys: Keys) -> Celery:
-    """The application, without tasks (`tasks.register`)."""
+def make_app(broker_url: str, *, keys: Keys, on_unusable: Callable[[bytes, str], None]) -> Celery:
+    """The application, without tasks (`tasks.register`); `on_unusable` gets what is popped and is no message."""
     app = Celery("mnist-worker", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The run record is the truth and the message a wake-up: it is acknowledged before the work, and there is
@@ -32,7 +33,9 @@ def make_app(broker_url: str, *, keys: Keys) -> Celery:
         task_create_missing_queues=False,
         task_queues=[Queue(QUEUE, Exchange(""), routing_key=QUEUE)],  # type: ignore[no-untyped-call]
         task_default_queue=QUEUE,
+        broker_transport="mnist_worker.transport:Transport",
         broker_transport_options={
+            "on_unusable": on_unusable,
             "global_keyprefix": keys.prefix,
             "visibility_timeout": 86_400,
             "socket_keepalive": True,

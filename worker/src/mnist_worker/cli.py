@@ -69,7 +69,7 @@ def serve(
     from mnist_worker.server import serve_queue
     from mnist_worker.station import Station
 
-    station = Station(name=worker_name, broker_url=settings.broker_url)
+    station = Station(name=worker_name, broker_url=settings.broker_url, lease_seconds=settings.lease_seconds)
     pool = TrainingPool(station, settings=settings, num_threads=threads, no_cuda=no_cuda, no_mps=no_mps)
     raise typer.Exit(serve_queue(station, pool))
 

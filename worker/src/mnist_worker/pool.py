@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from mnist_shared.contracts.runs import RunResult
 from mnist_shared.settings import Settings
-from mnist_shared.storage.connection import connect
-from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.runs import RunStore
 from mnist_worker.execution import Execution, execute
 from mnist_worker.station import Station
@@ -38,7 +36,7 @@ class TrainingPool:
         self._bench = Workbench(
             self._settings, num_threads=self._num_threads, no_cuda=self._no_cuda, no_mps=self._no_mps
         )
-        self._store = RunStore(connect(self._station.broker_url), keys=Keys())
+        self._store = self._station.store()
         device = self._bench.device_info()
         self._station.report_device(device, library_versions())
         log.info("ready on %s (%s), %d threads", device.kind, device.name, device.num_threads)

@@ -13,7 +13,7 @@ from collections import deque
 from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, EpochFinished, RunEvent, TrainingStarted
 from mnist_shared.contracts.runs import Progress
 from mnist_shared.errors import BrokerUnreachable, LeaseLost
-from mnist_shared.storage.runs import RENEW_SECONDS, Grant, RunStore
+from mnist_shared.storage.runs import Grant, RunStore
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ MAX_BACKLOG = 200  # from here on, batch progress is dropped: nobody watches whi
 class Reporter:
     """The heartbeat and the outbox of one granted run."""
 
-    def __init__(self, store: RunStore, grant: Grant, *, renew_seconds: float = RENEW_SECONDS) -> None:
-        self._store, self._grant, self._renew_seconds = store, grant, renew_seconds
+    def __init__(self, store: RunStore, grant: Grant) -> None:
+        self._store, self._grant = store, grant
         self._outbox: deque[tuple[int, RunEvent]] = deque()
         self._changed = threading.Condition()
         self._sequence = 0
@@ -84,7 +84,7 @@ class Reporter:
     # ---- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        renew_at = time.monotonic() + self._renew_seconds
+        renew_at = time.monotonic() + self._store.renew_seconds
         while True:
             with self._changed:
                 while not self._outbox and not self._stopping and time.monotonic() < renew_at:
@@ -95,7 +95,7 @@ class Reporter:
             try:
                 if time.monotonic() >= renew_at:
                     self._note(self._store.renew(self._grant))
-                    renew_at = time.monotonic() + self._renew_seconds
+                    renew_at = time.monotonic() + self._store.renew_seconds
                 if waiting:
                     self._note(self._append(*waiting))
                     with self._changed:

@@ -8,9 +8,7 @@ from typing import Any
 from celery import signals
 
 from mnist_shared.errors import BrokerUnreachable
-from mnist_shared.storage.connection import connect
-from mnist_shared.storage.keys import Keys
-from mnist_shared.storage.runs import RunStore
+from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.workers import WorkerRegistry
 from mnist_worker.app import make_app
 from mnist_worker.presence import Presence
@@ -23,9 +21,10 @@ log = logging.getLogger(__name__)
 
 def serve_queue(station: Station, pool: Pool) -> int:
     """Serve until told to stop; return the process's exit code."""
-    keys = Keys()
-    client = connect(station.broker_url)
-    reaper = make_reaper(RunStore(client, keys=keys))
+    store = station.store()
+    client, keys = store.redis, store.keys
+    queue = Queue(client, keys=keys)
+    reaper = make_reaper(store)
     presence = Presence(
         WorkerRegistry(client, keys=keys),
         station,
@@ -53,7 +52,15 @@ def serve_queue(station: Station, pool: Pool) -> int:
     signals.worker_ready.connect(on_ready, weak=False)
     signals.worker_shutting_down.connect(on_shutting_down, weak=False)
 
-    app = make_app(station.broker_url, keys=keys)
+    def on_unusable(message: bytes, reason: str) -> None:
+        """Called in the main thread, with a message that is popped already: nothing may be raised here."""
+        log.warning("put into quarantine from the queue: %s", reason)
+        try:
+            queue.quarantine(message, reason=reason, worker=station.name)
+        except BrokerUnreachable as error:
+            log.error("%s This is lost: %r", error.message, message[:200])
+
+    app = make_app(station.broker_url, keys=keys, on_unusable=on_unusable)
     register(app, execute=pool.execute)
     worker = app.Worker(hostname=f"{station.name}@mnist", without_mingle=True, without_gossip=True, quiet=True)
     worker.start()

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from mnist_shared.contracts.workers import DeviceInfo
+from mnist_shared.storage.connection import connect
+from mnist_shared.storage.keys import Keys
+from mnist_shared.storage.runs import RunStore
 from mnist_worker.drain import DrainFlag
 from mnist_worker.reports import PoolReport, ReportPipe
 
@@ -12,11 +15,15 @@ from mnist_worker.reports import PoolReport, ReportPipe
 class Station:
     """Made before the fork; the same on both sides of it."""
 
-    def __init__(self, *, name: str, broker_url: str) -> None:
-        self.name, self.broker_url = name, broker_url
+    def __init__(self, *, name: str, broker_url: str, lease_seconds: float) -> None:
+        self.name, self.broker_url, self.lease_seconds = name, broker_url, lease_seconds
         self.drain = DrainFlag()
         self.reports = ReportPipe()
         self._report: PoolReport | None = None
+
+    def store(self) -> RunStore:
+        """A run store on a connection of its own: a connection must not cross a fork."""
+        return RunStore(connect(self.broker_url), keys=Keys(), lease_seconds=self.lease_seconds)
 
     def report_device(self, device: DeviceInfo, versions: dict[str, str]) -> None:
         """The pool process is ready for its first run."""

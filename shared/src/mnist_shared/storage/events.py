@@ -47,15 +47,16 @@ class EventLog:
         return [_told(entry) for entry in entries]
 
     def follow(
-        self, run_id: str, *, after: str = "0", live_after: str = "$", block_ms: int = BLOCK_MS
+        self, run_id: str, *, after: str = "0", live_after: str | None = None, block_ms: int = BLOCK_MS
     ) -> Iterator[ToldEvent | None]:
-        """Every event after the id `after`, then each new one with the batch progress, up to the last.
+        """Every event after the id `after`, then each new one, up to the last; with the batch progress after the id
+        `live_after`, or from the newest there is.
 
         Yields None when nothing was told for `block_ms`, so that the caller may look at the time. Raises
         BrokerUnreachable when the connection breaks: call it again with the last id seen.
         """
         events, live = self.keys.events(checked_run_id(run_id)), self.keys.live(run_id)
-        positions = {events: after, live: live_after}
+        positions = {events: after, live: live_after or self._before_newest(live)}
         while True:
             with broker_errors(self.redis):
                 answer: Any = self.redis.xread(cast(Any, positions), count=500, block=block_ms)
@@ -73,6 +74,14 @@ class EventLog:
                 yield told
                 if isinstance(told.event, Finished):
                     return
+
+    def _before_newest(self, stream: str) -> str:
+        """The id after which there is one event. Not "$", which XREAD takes anew each time: what comes between two
+        calls would be missed.
+        """
+        with broker_errors(self.redis):
+            newest = cast(Entries, self.redis.xrevrange(stream, count=2))
+        return newest[1][0] if len(newest) > 1 else "0"
 
 
 def _told(entry: Entry) -> ToldEvent:

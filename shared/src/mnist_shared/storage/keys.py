@@ -58,6 +58,11 @@ class Keys:
         return f"{self.prefix}{QUEUE}"
 
     @property
+    def quarantine(self) -> str:
+        """List: what was found in the queue and is no message."""
+        return f"{self.prefix}quarantine"
+
+    @property
     def workers(self) -> str:
         """Sorted set: worker names by last announcement, ms."""
         return f"{self.prefix}workers"

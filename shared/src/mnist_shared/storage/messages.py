@@ -7,7 +7,10 @@ same atomic step as the record, and so that a client needs no Celery.
 
 import base64
 import json
+import re
+from typing import Any
 
+from mnist_shared.contracts.names import RUN_ID_PATTERN
 from mnist_shared.contracts.requests import QUEUE, TASK_NAMES
 
 
@@ -49,3 +52,47 @@ def wake_up_message(run_id: str, *, kind: str) -> str:
             "properties": properties,
         }
     )
+
+
+MAX_MESSAGE_BYTES = 16_384  # ours have about 800
+
+
+def why_unusable(message: bytes) -> str | None:
+    """What is wrong with something found in the queue; None when it is a wake-up message that a worker can take.
+
+    Celery trusts its broker: what is no JSON, or has a wrong envelope, would end a worker's main process.
+    """
+    if len(message) > MAX_MESSAGE_BYTES:
+        return f"{len(message):,} bytes are too many for a message"
+    try:
+        envelope: Any = json.loads(message)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(envelope, dict):
+        return "not an envelope"
+    headers, properties = envelope.get("headers"), envelope.get("properties")
+    if not isinstance(headers, dict) or not isinstance(properties, dict):
+        return "an envelope without headers or properties"
+    if not isinstance(properties.get("delivery_info"), dict) or not isinstance(properties.get("delivery_tag"), str):
+        return "an envelope without delivery information"
+    if headers.get("task") not in TASK_NAMES.values():
+        return f"unknown task {headers.get('task')!r:.60}"
+    run_id = headers.get("id")
+    if not isinstance(run_id, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], run_id):
+        return "its id is not a run id"
+    for kind, task in TASK_NAMES.items():
+        if headers["task"] == task and _meaning(envelope) == _meaning(json.loads(wake_up_message(run_id, kind=kind))):
+            return None
+    return "not written as this project writes its messages"
+
+
+def _meaning(envelope: dict[str, Any]) -> dict[str, Any]:
+    """An envelope without what kombu changes when it puts an unacknowledged message back."""
+
+    def without(part: str, *names: str) -> dict[str, Any]:
+        return {name: value for name, value in envelope[part].items() if name not in names}
+
+    return envelope | {
+        "headers": without("headers", "redelivered"),
+        "properties": without("properties", "delivery_tag", "delivery_info"),
+    }

@@ -15,6 +15,7 @@ from mnist_shared.contracts.names import checked_run_id, checked_worker_name, ne
 from mnist_shared.contracts.requests import REQUEST, Request
 from mnist_shared.contracts.runs import CheckpointRef, Progress, RunError, RunRecord, RunResult, RunState
 from mnist_shared.errors import ContractError, InvalidInput, LeaseLost, RunNotFound
+from mnist_shared.settings import DEFAULT_LEASE_SECONDS
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.messages import wake_up_message
@@ -22,11 +23,8 @@ from mnist_shared.storage.records import RECORD_FIELDS, read_record
 
 Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
 
-LEASE_SECONDS = 15.0
-RENEW_SECONDS = 3.0  # the design's 5 leave no room for "a cancel is heard within 5 s"
 ORPHAN_SECONDS = 20.0  # queued for so long with its message gone: woken up again
 REAP_SECONDS = 2.0
-SILENCE_SECONDS = 6.0  # nobody reaped for so long: living owners first get as long to renew
 MAX_ATTEMPTS = 5  # without a new checkpoint
 LIVE_LENGTH = 100  # batch events kept: ten seconds of them
 REAP_LIMIT = 100  # runs in one call: a script should be brief
@@ -43,7 +41,8 @@ class Grant:
     """The right to execute a run, until the lease runs out."""
 
     run_id: str
-    attempt: int  # the fencing token
+    attempt: int
+    token: str  # the fencing token: the attempt number, which only grows, and the claim's nonce
     request: Request
 
 
@@ -56,10 +55,14 @@ class Reaped:
 class RunStore:
     """Run records in Redis. Its methods raise BrokerUnreachable (or BrokerRefused) when the server is not to be had."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, redis: Redis, *, keys: Keys | None = None, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> None:
         self.redis = redis
         self.keys = keys or Keys()
         self.lease_ms = round(lease_seconds * 1000)
+        # A fifth of the lease: 3 s of 15, so that a cancel, which comes with the answer, is heard within 5.
+        self.renew_seconds = lease_seconds / 5
+        # When nobody has reaped for so long, living owners first get as long to renew: twice what they need.
+        self.silence_seconds = lease_seconds * 0.4
 
     # ---- clients -----------------------------------------------------------------------------------------------
 
@@ -82,8 +85,10 @@ class RunStore:
             )
         return Submission(run_id, None if answer[1] < 0 else answer[1])
 
-    def cancel(self, run_id: str) -> Literal["cancelled", "requested", "final"]:
-        """Cancel at once what nobody executes; ask the owner of what somebody does.
+    def cancel(self, run_id: str, *, force: bool = False) -> Literal["cancelled", "requested", "final"]:
+        """Cancel at once what nobody executes; ask the owner of what somebody does, unless forced.
+
+        A forced end does not wait for the owner: no new checkpoint is written, and what it still does is not committed.
 
         Raises:
             RunNotFound: there is no such run.
@@ -92,7 +97,7 @@ class RunStore:
         answer = self._call(
             "cancel",
             [keys.run(checked_run_id(run_id)), keys.queued, keys.leases, keys.events(run_id), keys.live(run_id)],
-            [run_id, self.lease_ms],
+            [run_id, self.lease_ms, "1" if force else ""],
         )
         if answer[0] == "unknown":
             raise _not_found(run_id)
@@ -178,20 +183,22 @@ class RunStore:
             ContractError: the run's request is not one this version can read. The run is failed with that error.
         """
         keys = self.keys
+        nonce = nonce or secrets.token_hex(8)
         answer = self._call(
             "claim",
             [keys.run(checked_run_id(run_id)), keys.queued, keys.leases, keys.events(run_id)],
-            [run_id, checked_worker_name(worker), nonce or secrets.token_hex(8), self.lease_ms],
+            [run_id, checked_worker_name(worker), nonce, self.lease_ms],
         )
         if answer[0] != "granted":
             return None
         attempt = int(answer[1])
+        token = f"{attempt}:{nonce}"
         try:
             request = read_document(REQUEST, answer[2], what=f"The request of run {run_id}")
         except ContractError as error:
-            self._finish(run_id, attempt, RunState.FAILED, error=to_run_error(error, attempt=attempt))
+            self._finish(run_id, token, RunState.FAILED, error=to_run_error(error, attempt=attempt))
             raise
-        return Grant(run_id, attempt, request)
+        return Grant(run_id, attempt, token, request)
 
     def renew(self, grant: Grant) -> bool:
         """Extend the lease; true when a cancel was requested.
@@ -202,7 +209,7 @@ class RunStore:
         answer = self._call(
             "renew",
             [self.keys.run(grant.run_id), self.keys.leases],
-            [grant.run_id, grant.attempt, self.lease_ms],
+            [grant.run_id, grant.token, self.lease_ms],
         )
         return self._held(answer, grant)
 
@@ -227,7 +234,7 @@ class RunStore:
             "append",
             [self.keys.run(grant.run_id), self.keys.live(grant.run_id) if live else self.keys.events(grant.run_id)],
             [
-                grant.attempt,
+                grant.token,
                 sequence,
                 event.model_dump_json(),
                 LIVE_LENGTH if live else "",
@@ -240,15 +247,15 @@ class RunStore:
 
     def succeed(self, grant: Grant, result: RunResult) -> None:
         """running -> succeeded. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.attempt, RunState.SUCCEEDED, result=result)
+        self._finish(grant.run_id, grant.token, RunState.SUCCEEDED, result=result)
 
     def fail(self, grant: Grant, error: RunError) -> None:
         """running -> failed. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.attempt, RunState.FAILED, error=error)
+        self._finish(grant.run_id, grant.token, RunState.FAILED, error=error)
 
     def confirm_cancelled(self, grant: Grant) -> None:
         """running -> cancelled, by the owner that was asked to. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.attempt, RunState.CANCELLED)
+        self._finish(grant.run_id, grant.token, RunState.CANCELLED)
 
     def release(self, grant: Grant) -> None:
         """Hand the run back: it is the next to be served, and this attempt is not charged.
@@ -260,7 +267,7 @@ class RunStore:
         answer = self._call(
             "release",
             [keys.run(run_id), keys.leases, keys.queued, keys.queue, keys.events(run_id), keys.live(run_id)],
-            [run_id, grant.attempt],
+            [run_id, grant.token],
         )
         self._held(answer, grant)
 
@@ -277,7 +284,7 @@ class RunStore:
                 self.lease_ms,
                 round(ORPHAN_SECONDS * 1000),
                 MAX_ATTEMPTS,
-                round(SILENCE_SECONDS * 1000),
+                round(self.silence_seconds * 1000),
                 REAP_LIMIT,
             ],
         )
@@ -288,7 +295,7 @@ class RunStore:
     def _finish(
         self,
         run_id: str,
-        attempt: int,
+        token: str,
         state: RunState,
         *,
         result: RunResult | None = None,
@@ -300,7 +307,7 @@ class RunStore:
             [keys.run(run_id), keys.leases, keys.events(run_id), keys.live(run_id)],
             [
                 run_id,
-                attempt,
+                token,
                 state,
                 result.model_dump_json() if result else "",
                 error.model_dump_json() if error else "",
@@ -308,11 +315,11 @@ class RunStore:
             ],
         )
         if answer[0] == "stale":
-            raise _lease_lost(run_id, attempt)
+            raise _lease_lost(run_id, token)
 
     def _held(self, answer: Any, grant: Grant) -> bool:
         if answer[0] == "stale":
-            raise _lease_lost(grant.run_id, grant.attempt)
+            raise _lease_lost(grant.run_id, grant.token)
         return len(answer) > 1 and bool(answer[1])
 
     def _call(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
@@ -342,5 +349,7 @@ def _not_found(run_id: str) -> RunNotFound:
     return RunNotFound(f"There is no run {run_id}.", hint="See `mnist-client status`.")
 
 
-def _lease_lost(run_id: str, attempt: int) -> LeaseLost:
-    return LeaseLost(f"Attempt {attempt} no longer owns run {run_id}.", hint="Nothing of it was committed since.")
+def _lease_lost(run_id: str, token: str) -> LeaseLost:
+    return LeaseLost(
+        f"Attempt {token.partition(':')[0]} no longer owns run {run_id}.", hint="Nothing of it was committed since."
+    )

@@ -1,8 +1,9 @@
 -- A queued run is cancelled at once; so is a running one whose owner's lease ran out long ago (nobody is left to do
--- it). A running one is asked: its owner hears it with the next answer it gets.
--- KEYS run queued leases events live     ARGV id lease_ms
+-- it), or one whose end is forced: its owner finds its token stale and commits nothing more. Otherwise a running one is
+-- asked: its owner hears it with the next answer it gets.
+-- KEYS run queued leases events live     ARGV id lease_ms force ('1' or '')
 local run, queued, leases, events, live = unpack(KEYS)
-local id, lease_ms = unpack(ARGV)
+local id, lease_ms, force = unpack(ARGV)
 
 local state = redis.call('HGET', run, 'state')
 if not state then return {'unknown'} end
@@ -10,7 +11,7 @@ if state ~= 'queued' and state ~= 'running' then return {'final', state} end
 
 local now = now_ms()
 local lease = tonumber(redis.call('ZSCORE', leases, id) or 0)
-if state == 'queued' or lease + lease_ms < now then
+if state == 'queued' or force == '1' or lease + lease_ms < now then
   redis.call('ZREM', queued, id)
   redis.call('ZREM', leases, id)
   close(run, live, 'cancelled', now)

@@ -24,6 +24,6 @@ end
 -- A run's last transition. The live stream is of no use any more, but a follower may still be reading it.
 local function close(run, live, state, now)
   redis.call('HSET', run, 'state', state, 'finished_ms', now)
-  redis.call('HDEL', run, 'nonce')
+  redis.call('HDEL', run, 'token')
   redis.call('EXPIRE', live, 60)
 end

@@ -22,7 +22,7 @@ if uptime_ms >= tonumber(lease_ms) and redis.call('EXISTS', hold) == 0 then
     local run, events, live = run_prefix .. id, events_prefix .. id, live_prefix .. id
     local record = redis.call('HMGET', run, 'state', 'attempt', 'worker', 'attempts_without_checkpoint', 'cancel_requested')
     redis.call('ZREM', leases, id)
-    redis.call('HDEL', run, 'nonce')
+    redis.call('HDEL', run, 'token')
     if record[1] == 'running' then
       emit(events, {type = 'attempt_lost', attempt = tonumber(record[2]), worker = record[3]})
       local error = {

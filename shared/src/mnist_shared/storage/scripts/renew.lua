@@ -1,9 +1,9 @@
 -- Extend the lease; the answer carries the cancel flag. A lease that ran out but was not reaped is still the owner's.
--- KEYS run leases     ARGV id attempt lease_ms
+-- KEYS run leases     ARGV id token lease_ms
 local run, leases = unpack(KEYS)
-local id, attempt, lease_ms = unpack(ARGV)
+local id, token, lease_ms = unpack(ARGV)
 
-local record = redis.call('HMGET', run, 'state', 'attempt', 'cancel_requested')
-if record[1] ~= 'running' or record[2] ~= attempt then return {'stale'} end
+local record = redis.call('HMGET', run, 'state', 'token', 'cancel_requested')
+if record[1] ~= 'running' or record[2] ~= token then return {'stale'} end
 redis.call('ZADD', leases, now_ms() + lease_ms, id)
 return {'held', record[3] and 1 or 0}

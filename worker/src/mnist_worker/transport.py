@@ -1,0 +1,51 @@
+"""kombu's Redis transport, with a look at each message before Celery gets it.
+
+Celery trusts its broker. Bytes that are no JSON, a wrong envelope or bad base64 end its main process, some of it again
+after each restart; unknown tasks are dropped in silence. Here they go into quarantine with a reason, and the worker
+pops the next one.
+"""
+
+import functools
+from queue import Empty
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+
+from mnist_shared.storage.messages import why_unusable
+
+
+class _Unusable(Empty):
+    """Raised in place of a popped message; to kombu it says that there was none."""
+
+    def __init__(self, message: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.message, self.reason = message, reason
+
+
+class _Client(kombu_redis.PrefixedStrictRedis):
+    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
+        answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        if command_name == "BRPOP" and answer:
+            message = answer[1] if isinstance(answer[1], bytes) else str(answer[1]).encode()
+            reason = why_unusable(message)
+            if reason:
+                raise _Unusable(message, reason)
+        return answer
+
+
+class Channel(kombu_redis.Channel):
+    """Hands what is unusable to the transport option `on_unusable(message, reason)`."""
+
+    def _get_client(self) -> Any:
+        return functools.partial(_Client, global_keyprefix=self.global_keyprefix)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except _Unusable as found:
+            self.connection.client.transport_options["on_unusable"](found.message, found.reason)
+            raise Empty() from None
+
+
+class Transport(kombu_redis.Transport):
+    Channel = Channel
