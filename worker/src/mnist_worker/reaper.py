@@ -2,7 +2,7 @@
 
 import logging
 
-from mnist_shared.storage.runs import REAP_SECONDS, RunStore
+from mnist_shared.storage.runs import RunStore
 from mnist_worker.threads import Repeating
 
 log = logging.getLogger(__name__)
@@ -22,4 +22,4 @@ def make_reaper(store: RunStore) -> Repeating:
         for reaped in store.reap():
             log.warning("run %s: %s", reaped.run_id, WORDS[reaped.action])
 
-    return Repeating(reap, seconds=REAP_SECONDS, name="reaper")
+    return Repeating(reap, seconds=store.reap_seconds, name="reaper")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from celery import signals
+from celery.worker import state
 
 from mnist_shared.errors import BrokerUnreachable
 from mnist_shared.storage.queue import Queue
@@ -71,4 +72,4 @@ def serve_queue(station: Station, pool: Pool) -> int:
     except BrokerUnreachable as error:
         log.warning("%s This worker's announcement will expire by itself.", error.message)
     log.info("worker %s has stopped", station.name)
-    return int(worker.exitcode or 0)
+    return 1 if state.should_terminate else 0  # Celery's own code for Ctrl-C is that of a failure

@@ -24,7 +24,6 @@ from mnist_shared.storage.records import RECORD_FIELDS, read_record
 Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
 
 ORPHAN_SECONDS = 20.0  # queued for so long with its message gone: woken up again
-REAP_SECONDS = 2.0
 MAX_ATTEMPTS = 5  # without a new checkpoint
 LIVE_LENGTH = 100  # batch events kept: ten seconds of them
 REAP_LIMIT = 100  # runs in one call: a script should be brief
@@ -61,7 +60,8 @@ class RunStore:
         self.lease_ms = round(lease_seconds * 1000)
         # A fifth of the lease: 3 s of 15, so that a cancel, which comes with the answer, is heard within 5.
         self.renew_seconds = lease_seconds / 5
-        # When nobody has reaped for so long, living owners first get as long to renew: twice what they need.
+        self.reap_seconds = lease_seconds / 7.5  # 2 s of 15
+        # When nobody has reaped for three rounds, living owners first get as long to renew: twice what they need.
         self.silence_seconds = lease_seconds * 0.4
 
     # ---- clients -----------------------------------------------------------------------------------------------
