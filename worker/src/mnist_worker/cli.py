@@ -43,6 +43,12 @@ def serve(
     ] = None,
     no_cuda: Annotated[bool, typer.Option("--no-cuda", help="Never use an NVIDIA GPU.")] = False,
     no_mps: Annotated[bool, typer.Option("--no-mps", help="Never use an Apple GPU.")] = False,
+    keep_days: Annotated[
+        float,
+        typer.Option(
+            min=0, envvar="MNIST_KEEP_DAYS", help="Days after which ended runs leave `status`; 0: never. Files stay."
+        ),
+    ] = 90,
     log_level: Annotated[str, typer.Option(envvar="MNIST_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve the queue: execute one run after the other. SIGTERM or Ctrl-C hands the present run back and stops.
@@ -71,7 +77,7 @@ def serve(
 
     station = Station(name=worker_name, broker_url=settings.broker_url, lease_seconds=settings.lease_seconds)
     pool = TrainingPool(station, settings=settings, num_threads=threads, no_cuda=no_cuda, no_mps=no_mps)
-    raise typer.Exit(serve_queue(station, pool))
+    raise typer.Exit(serve_queue(station, pool, keep_days=keep_days))
 
 
 def _wait_for_broker(url: str) -> None:

@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnist_shared.contracts.runs import RunError, RunResult
+from mnist_shared.contracts.events import Finished
+from mnist_shared.contracts.runs import RunError, RunResult, RunState
 from mnist_shared.errors import BrokerUnreachable, ContractError, LeaseLost, MnistError
 from mnist_shared.storage.runs import Grant, RunStore, to_run_error
 from mnist_worker.drain import DrainFlag
@@ -20,6 +21,7 @@ LAST_WORD_SECONDS = 10.0  # how long a stopping worker tries to tell an unreacha
 MAX_DETAILS = 8_000  # characters of a traceback
 
 Work = Callable[["Execution"], RunResult | None]
+ArchiveLast = Callable[[Grant, Finished], None]
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,13 @@ class Execution:
         return reporter.cancel_requested.is_set() or reporter.lost.is_set() or self.drain.is_set()
 
 
-def execute(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag, work: Work) -> None:
-    """Claim the run, do the work, and commit how it ended. Does nothing when the run is not to be had."""
+def execute(
+    run_id: str, *, store: RunStore, worker: str, drain: DrainFlag, work: Work, archive: ArchiveLast | None = None
+) -> None:
+    """Claim the run, do the work, and commit how it ended. Does nothing when the run is not to be had.
+
+    `archive` is called with the last event before that is committed, once all others are told.
+    """
     grant = _claim(run_id, store=store, worker=worker, drain=drain)
     if grant is None:
         log.info("run %s: not to be had; the message is dropped", run_id)
@@ -46,9 +53,15 @@ def execute(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag, work
     reporter = Reporter(store, grant)
     reporter.start()
     try:
-        commit = _perform(Execution(grant, reporter, drain), store=store, work=work)
-        if commit and _flush(reporter, drain):
-            _persist(commit, drain=drain)
+        last = _perform(Execution(grant, reporter, drain), work=work)
+        if not _flush(reporter, drain):
+            return
+        if last is None:
+            _persist(lambda: store.release(grant), drain=drain)
+            return
+        if archive:
+            _persist(lambda: archive(grant, last), drain=drain)
+        _persist(lambda: store.finish(grant, last), drain=drain)
     except LeaseLost as error:
         log.warning("run %s: %s Nothing is committed.", run_id, error.message)
     except BrokerUnreachable as error:
@@ -72,8 +85,12 @@ def _claim(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag) -> Gr
             time.sleep(RETRY_SECONDS)
 
 
-def _perform(execution: Execution, *, store: RunStore, work: Work) -> Callable[[], None] | None:
-    """Do the work; return what is to be committed, or None when nothing may be."""
+def _perform(execution: Execution, *, work: Work) -> Finished | None:
+    """Do the work; return how the run ended, or None when it is to be handed back.
+
+    Raises:
+        LeaseLost: nothing may be committed.
+    """
     grant, reporter = execution.grant, execution.reporter
     try:
         result = work(execution)
@@ -81,23 +98,21 @@ def _perform(execution: Execution, *, store: RunStore, work: Work) -> Callable[[
         raise
     except MnistError as error:
         log.error("run %s failed: %s", grant.run_id, error)
-        failure = to_run_error(error, attempt=grant.attempt)
-        return lambda: store.fail(grant, failure)
+        return Finished(state=RunState.FAILED, error=to_run_error(error, attempt=grant.attempt))
     except Exception as error:
         # The edge of the task: what nobody foresaw is kept in the record, and the worker lives on.
         log.exception("run %s failed", grant.run_id)
-        unforeseen = _unforeseen(error, attempt=grant.attempt)
-        return lambda: store.fail(grant, unforeseen)
+        return Finished(state=RunState.FAILED, error=_unforeseen(error, attempt=grant.attempt))
     if result is not None:
         log.info("run %s: done", grant.run_id)
-        return lambda: store.succeed(grant, result)
+        return Finished(state=RunState.SUCCEEDED, result=result)
     if reporter.lost.is_set():
         raise LeaseLost(f"Attempt {grant.attempt} no longer owns run {grant.run_id}.")
     if reporter.cancel_requested.is_set():
         log.info("run %s: cancelled", grant.run_id)
-        return lambda: store.confirm_cancelled(grant)
+        return Finished(state=RunState.CANCELLED)
     log.info("run %s: handed back", grant.run_id)
-    return lambda: store.release(grant)
+    return None
 
 
 def _flush(reporter: Reporter, drain: DrainFlag) -> bool:

@@ -3,9 +3,10 @@
 import logging
 from typing import TYPE_CHECKING
 
+from mnist_shared.contracts.events import Finished
 from mnist_shared.contracts.runs import RunResult
 from mnist_shared.settings import Settings
-from mnist_shared.storage.runs import RunStore
+from mnist_shared.storage.runs import Grant, RunStore
 from mnist_worker.execution import Execution, execute
 from mnist_worker.station import Station
 
@@ -49,4 +50,7 @@ class TrainingPool:
             with station.busy(run_id):
                 return self._bench.do(execution)
 
-        execute(run_id, store=self._store, worker=station.name, drain=station.drain, work=work)
+        def archive(grant: Grant, last: Finished) -> None:
+            self._bench.archive(self._store, grant, last)
+
+        execute(run_id, store=self._store, worker=station.name, drain=station.drain, work=work, archive=archive)

@@ -1,4 +1,4 @@
-"""Takes back the runs of dead workers. Every worker does it; one is enough."""
+"""Takes back the runs of dead workers, and forgets those that ended long ago. Every worker does it; one is enough."""
 
 import logging
 
@@ -15,8 +15,21 @@ WORDS = {
 }
 
 
+PRUNE_SECONDS = 600.0
+
+
+def make_pruner(store: RunStore, *, keep_days: float) -> Repeating:
+    """The thread that forgets, not yet started; `keep_days` 0 keeps all for ever."""
+
+    def prune() -> None:
+        while keep_days and (pruned := store.prune(keep_days=keep_days)):
+            log.info("%d runs that ended more than %g days ago are forgotten; their files stay", len(pruned), keep_days)
+
+    return Repeating(prune, seconds=PRUNE_SECONDS, name="pruner")
+
+
 def make_reaper(store: RunStore) -> Repeating:
-    """The thread, not yet started."""
+    """The thread that takes back, not yet started."""
 
     def reap() -> None:
         for reaped in store.reap():

@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 
-from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, EpochFinished, RunEvent, TrainingStarted
+from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, RunEvent
+from mnist_shared.contracts.progress import advance
 from mnist_shared.contracts.runs import Progress
 from mnist_shared.errors import BrokerUnreachable, LeaseLost
 from mnist_shared.storage.runs import Grant, RunStore
@@ -128,30 +129,3 @@ class Reporter:
     def _note(self, cancel_requested: bool) -> None:
         if cancel_requested:
             self.cancel_requested.set()
-
-
-def advance(progress: Progress | None, event: RunEvent) -> Progress | None:
-    """The record's progress after an event."""
-    match event:
-        case TrainingStarted():
-            return Progress(epoch=event.epoch, epochs=event.epochs, batch=event.batch, num_batches=event.num_batches)
-        case BatchProgress() if progress:
-            return progress.model_copy(
-                update={
-                    "epoch": event.epoch - 1,
-                    "batch": event.batch,
-                    "loss": event.loss,
-                    "images_per_second": event.images_per_second,
-                }
-            )
-        case EpochFinished() if progress:
-            return progress.model_copy(
-                update={
-                    "epoch": max(progress.epoch, event.metrics.epoch),
-                    "batch": 0 if event.metrics.epoch > progress.epoch else progress.batch,
-                    "last_epoch": event.metrics,
-                    "images_per_second": event.metrics.images_per_second,
-                }
-            )
-        case _:
-            return progress

@@ -13,19 +13,19 @@ from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.workers import WorkerRegistry
 from mnist_worker.app import make_app
 from mnist_worker.presence import Presence
-from mnist_worker.reaper import make_reaper
+from mnist_worker.reaper import make_pruner, make_reaper
 from mnist_worker.station import Pool, Station
 from mnist_worker.tasks import register
 
 log = logging.getLogger(__name__)
 
 
-def serve_queue(station: Station, pool: Pool) -> int:
-    """Serve until told to stop; return the process's exit code."""
+def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
+    """Serve until told to stop; return the process's exit code. Records are kept for `keep_days`; 0: for ever."""
     store = station.store()
     client, keys = store.redis, store.keys
     queue = Queue(client, keys=keys)
-    reaper = make_reaper(store)
+    reaper, pruner = make_reaper(store), make_pruner(store, keep_days=keep_days)
     presence = Presence(
         WorkerRegistry(client, keys=keys),
         station,
@@ -42,6 +42,7 @@ def serve_queue(station: Station, pool: Pool) -> int:
 
     def on_ready(**_: Any) -> None:
         reaper.start()
+        pruner.start()
         presence.start()
         log.info("worker %s is serving the queue", station.name)
 
@@ -67,6 +68,7 @@ def serve_queue(station: Station, pool: Pool) -> int:
     worker.start()
 
     reaper.stop()
+    pruner.stop()
     try:
         presence.stop()
     except BrokerUnreachable as error:

@@ -1,5 +1,6 @@
 """What a run asks for, done with the training package. It imports torch: only the pool process imports this."""
 
+import logging
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -7,10 +8,14 @@ from importlib.metadata import version
 import torch
 
 from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.events import Finished
 from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
 from mnist_shared.contracts.runs import EvaluateResult, RunFile, RunResult, TrainResult
 from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.settings import Settings
+from mnist_shared.storage.archive import write_events
+from mnist_shared.storage.events import EventLog
+from mnist_shared.storage.runs import Grant, RunStore
 from mnist_shared.storage.volume import RunFolder
 from mnist_shared.training.checkpoints import CheckpointStore
 from mnist_shared.training.data import load_dataset
@@ -19,6 +24,8 @@ from mnist_shared.training.evaluation import evaluate_checkpoint
 from mnist_shared.training.trainer import train
 from mnist_worker.execution import Execution
 from mnist_worker.run_file import settle
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,18 @@ class Workbench:
             on_event=execution.reporter.tell,
             should_stop=execution.should_stop,
         )
+
+    def archive(self, store: RunStore, grant: Grant, last: Finished) -> None:
+        """Write the run's events beside its checkpoints. Raises BrokerUnreachable and LeaseLost, but no OSError.
+
+        A volume that has no room for them is no reason to call a run that has ended anything else than ended.
+        """
+        store.renew(grant)  # only the owner writes
+        told = EventLog(store.redis, keys=store.keys).replay(grant.run_id)
+        try:
+            write_events(self._folder(grant.run_id), told, last, attempt=grant.attempt)
+        except OSError as error:
+            log.warning("run %s: its events are not archived: %s", grant.run_id, error)
 
     def _settle(self, execution: Execution) -> RunFile:
         grant = execution.grant

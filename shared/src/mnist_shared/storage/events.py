@@ -28,9 +28,14 @@ class ToldEvent:
     event: RunEvent
 
     @property
+    def milliseconds(self) -> int:
+        """The Redis server's time at which it was told, ms."""
+        return int(self.id.partition("-")[0])
+
+    @property
     def at(self) -> datetime:
-        """The Redis server's time at which it was told."""
-        return datetime.fromtimestamp(int(self.id.partition("-")[0]) / 1000, UTC)
+        """The same, as a time."""
+        return datetime.fromtimestamp(self.milliseconds / 1000, UTC)
 
 
 class EventLog:

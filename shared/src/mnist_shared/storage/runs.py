@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from redis import Redis
 
@@ -21,12 +21,16 @@ from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.messages import wake_up_message
 from mnist_shared.storage.records import RECORD_FIELDS, read_record
 
+if TYPE_CHECKING:
+    from mnist_shared.storage.archive import Archive
+
 Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
 
 ORPHAN_SECONDS = 20.0  # queued for so long with its message gone: woken up again
 MAX_ATTEMPTS = 5  # without a new checkpoint
 LIVE_LENGTH = 100  # batch events kept: ten seconds of them
 REAP_LIMIT = 100  # runs in one call: a script should be brief
+PRUNE_LIMIT = 500
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ class RunStore:
         try:
             request = read_document(REQUEST, answer[2], what=f"The request of run {run_id}")
         except ContractError as error:
-            self._finish(run_id, token, RunState.FAILED, error=to_run_error(error, attempt=attempt))
+            self._finish(run_id, token, Finished(state=RunState.FAILED, error=to_run_error(error, attempt=attempt)))
             raise
         return Grant(run_id, attempt, token, request)
 
@@ -245,17 +249,21 @@ class RunStore:
         )
         return self._held(answer, grant)
 
+    def finish(self, grant: Grant, last: Finished) -> None:
+        """running -> succeeded, failed or cancelled, with the run's last event. Raises LeaseLost when stale."""
+        self._finish(grant.run_id, grant.token, last)
+
     def succeed(self, grant: Grant, result: RunResult) -> None:
         """running -> succeeded. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.token, RunState.SUCCEEDED, result=result)
+        self.finish(grant, Finished(state=RunState.SUCCEEDED, result=result))
 
     def fail(self, grant: Grant, error: RunError) -> None:
         """running -> failed. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.token, RunState.FAILED, error=error)
+        self.finish(grant, Finished(state=RunState.FAILED, error=error))
 
     def confirm_cancelled(self, grant: Grant) -> None:
         """running -> cancelled, by the owner that was asked to. Raises LeaseLost when the token is stale."""
-        self._finish(grant.run_id, grant.token, RunState.CANCELLED)
+        self.finish(grant, Finished(state=RunState.CANCELLED))
 
     def release(self, grant: Grant) -> None:
         """Hand the run back: it is the next to be served, and this attempt is not charged.
@@ -290,17 +298,50 @@ class RunStore:
         )
         return [Reaped(run_id, action) for run_id, action in answer]
 
+    # ---- operators ---------------------------------------------------------------------------------------------
+
+    def restore(self, archive: "Archive", *, attempt: int, written_ms: int) -> bool:
+        """Make a record again from what the volume keeps of its run; false when there is one.
+
+        `attempt` is the newest that left a trace, `written_ms` stands in for a time of submission that is not known.
+        """
+        keys, run_file, last = self.keys, archive.run_file, archive.finished
+        run_id, request = run_file.id, run_file.request
+        progress, checkpoint = archive.progress, archive.checkpoint
+        events = archive.events if last else []
+        answer = self._call(
+            "restore",
+            [keys.run(run_id), keys.ids, keys.runs, keys.queued, keys.sequence, keys.queue, keys.events(run_id)],
+            [
+                run_id,
+                request.model_dump_json(),
+                wake_up_message(run_id, kind=request.kind),
+                last.state if last else RunState.QUEUED,
+                attempt,
+                events[0].milliseconds if events else written_ms,
+                events[-1].milliseconds if events else "",
+                progress.model_dump_json() if progress else "",
+                checkpoint.model_dump_json() if checkpoint else "",
+                last.result.model_dump_json() if last and last.result else "",
+                last.error.model_dump_json() if last and last.error else "",
+                *(part for told in events for part in (told.id, told.event.model_dump_json())),
+            ],
+        )
+        return bool(answer[0] == "restored")
+
+    def prune(self, *, keep_days: float) -> list[str]:
+        """Forget the records and streams of runs that ended more than `keep_days` ago; their files stay."""
+        keys = self.keys
+        pruned = self._call(
+            "prune",
+            [keys.runs, keys.ids],
+            [keys.run(""), keys.events(""), keys.live(""), round(keep_days * 86_400_000), PRUNE_LIMIT],
+        )
+        return list(pruned)
+
     # ---- inside ------------------------------------------------------------------------------------------------
 
-    def _finish(
-        self,
-        run_id: str,
-        token: str,
-        state: RunState,
-        *,
-        result: RunResult | None = None,
-        error: RunError | None = None,
-    ) -> None:
+    def _finish(self, run_id: str, token: str, last: Finished) -> None:
         keys = self.keys
         answer = self._call(
             "finish",
@@ -308,10 +349,10 @@ class RunStore:
             [
                 run_id,
                 token,
-                state,
-                result.model_dump_json() if result else "",
-                error.model_dump_json() if error else "",
-                Finished(state=state, result=result, error=error).model_dump_json(),
+                last.state,
+                last.result.model_dump_json() if last.result else "",
+                last.error.model_dump_json() if last.error else "",
+                last.model_dump_json(),
             ],
         )
         if answer[0] == "stale":

@@ -26,6 +26,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def events_file(self) -> Path:
+        """The events of a run that has ended."""
+        return self.path / "events.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """Checkpoints, each with its manifest."""
         return self.path / "checkpoints"

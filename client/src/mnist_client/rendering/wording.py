@@ -1,0 +1,110 @@
+"""Numbers, times and states in words: the same everywhere."""
+
+from datetime import datetime
+
+from mnist_shared.contracts.requests import EvaluateRequest, Request, ResumeRequest
+from mnist_shared.contracts.runs import EpochMetrics, EvaluateResult, RunError, RunResult
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit: 12s, 3m, 5h, 2d. A clock that is a little ahead makes nothing negative."""
+    seconds = max(0, int(seconds))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def duration(seconds: float) -> str:
+    """How long: 0.4 s, 54.7 s, 12 min 3 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(seconds: float) -> str:
+    """What is left: 0:41, 12:03, 1:05:00."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def when(moment: datetime, *, now: datetime) -> str:
+    """A time, how long ago and in the zone of whoever looks."""
+    return f"{age((now - moment).total_seconds())} ago ({moment.astimezone():%Y-%m-%d %H:%M:%S})"
+
+
+def num_bytes(count: int) -> str:
+    """A size as disks are sold: 14.4 MB."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}%"
+
+
+def queue_place(position: int) -> str:
+    """Where a queued run stands."""
+    return "next in the queue" if position == 0 else f"{plural(position, 'run')} before it"
+
+
+def request_title(request: Request) -> str:
+    """What was asked for, in a line."""
+    config = request.config
+    if isinstance(request, EvaluateRequest):
+        return f"evaluate run {request.target} on {config.dataset}"
+    what = f"train on {config.dataset}, {plural(config.epochs, 'epoch')}, batch size {config.batch_size}"
+    if isinstance(request, ResumeRequest):
+        what = f"resume run {request.parent} on {config.dataset}, to {plural(config.epochs, 'epoch')}"
+    return f"{what}, dry run" if config.dry_run else what
+
+
+def evaluation(result: EvaluateResult) -> str:
+    return (
+        f"accuracy {result.correct}/{result.total} ({percent(result.accuracy)}), "
+        f"average loss {result.average_loss:.4f}, {result.seconds:.1f} s"
+    )
+
+
+def outcome(result: RunResult) -> str:
+    """A result in a line."""
+    if isinstance(result, EvaluateResult):
+        return evaluation(result)
+    if result.dry_run:
+        return "dry run, one batch; nothing was saved"
+    return (
+        f"accuracy {result.test_correct}/{result.test_total} ({percent(result.test_accuracy)}), "
+        f"average loss {result.test_loss:.4f}, {plural(result.epochs, 'epoch')} in {duration(result.seconds)}"
+    )
+
+
+def epoch_facts(metrics: EpochMetrics) -> list[str]:
+    """What is to be said of an epoch, the most important first."""
+    facts = [
+        f"test accuracy {percent(metrics.test_accuracy)}",
+        f"train loss {metrics.train_loss:.4f}",
+        f"test loss {metrics.test_loss:.4f}",
+        f"{metrics.seconds:.1f} s",
+        f"{metrics.images_per_second:,.0f} images/s",
+        f"lr {metrics.lr:.3g}",
+    ]
+    if metrics.validation_accuracy is not None:
+        facts.insert(1, f"validation accuracy {percent(metrics.validation_accuracy)}")
+    return facts
+
+
+def failure(error: RunError) -> str:
+    """Why a run failed, and what to do about it, as it was recorded."""
+    return f"{error.message} {error.hint}".strip()

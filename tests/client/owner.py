@@ -1,0 +1,108 @@
+"""A stand-in for the worker that owns a run: it tells what a test has it tell, through the real run store."""
+
+from mnist_shared.contracts.events import (
+    BatchProgress,
+    CheckpointSaved,
+    EpochFinished,
+    EvaluationStarted,
+    RunEvent,
+    TrainingStarted,
+)
+from mnist_shared.contracts.requests import EvaluateRequest
+from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, EvaluateResult, Progress, RunError, TrainResult
+from mnist_shared.storage.runs import Grant, RunStore
+
+NUM_BATCHES = 938
+
+
+class Owner:
+    def __init__(self, store: RunStore, run_id: str, *, worker: str = "worker-1") -> None:
+        self.store = store
+        grant = store.claim(run_id, worker=worker)
+        assert grant is not None
+        self.grant: Grant = grant
+        self.epochs = grant.request.config.epochs
+        self.sequence = 0
+        self.now = Progress(epoch=0, epochs=self.epochs, batch=0, num_batches=NUM_BATCHES)
+
+    @property
+    def run_id(self) -> str:
+        return self.grant.run_id
+
+    def tell(
+        self, event: RunEvent, *, progress: Progress | None = None, checkpoint: CheckpointRef | None = None
+    ) -> None:
+        self.sequence += 1
+        self.store.append(self.grant, event, sequence=self.sequence, progress=progress, checkpoint=checkpoint)
+
+    def start(self, *, epoch: int = 0, checkpoint: str | None = None) -> None:
+        event = TrainingStarted(
+            dataset="mnist", num_images=60_000, device="cpu", num_threads=2, epoch=epoch, epochs=self.epochs, batch=0,
+            num_batches=NUM_BATCHES, checkpoint=checkpoint,
+        )  # fmt: skip
+        self.now = self.now.model_copy(update={"epoch": epoch})
+        self.tell(event, progress=self.now)
+
+    def batch(self, epoch: int, batch: int, *, loss: float = 0.25) -> None:
+        event = BatchProgress(
+            epoch=epoch, epochs=self.epochs, batch=batch, num_batches=NUM_BATCHES, loss=loss, images_per_second=1097.4
+        )
+        update = {"epoch": epoch - 1, "batch": batch, "loss": loss, "images_per_second": 1097.4}
+        self.now = self.now.model_copy(update=update)
+        self.tell(event, progress=self.now)
+
+    def epoch(self, epoch: int, *, correct: int = 9900) -> None:
+        """An epoch ends, with a checkpoint."""
+        metrics = EpochMetrics(
+            epoch=epoch, train_loss=0.2105, test_loss=0.048, test_correct=correct, test_total=10_000,
+            test_accuracy=correct / 10_000, lr=0.001 * 0.7 ** (epoch - 1), seconds=54.7, images_per_second=1097.4,
+        )  # fmt: skip
+        self.now = self.now.model_copy(update={"epoch": epoch, "batch": 0, "last_epoch": metrics, "loss": 0.2})
+        self.tell(EpochFinished(epochs=self.epochs, metrics=metrics), progress=self.now)
+        checkpoint = CheckpointRef(
+            file=f"epoch-{epoch}.pt",
+            epoch=epoch,
+            batch=0,
+            attempt=self.grant.attempt,
+            num_bytes=14_400_000,
+            sha256="a" * 64,
+        )
+        self.tell(CheckpointSaved(checkpoint=checkpoint), checkpoint=checkpoint)
+
+    def train(self) -> str:
+        """The whole run, to its good end; its id."""
+        self.start()
+        for epoch in range(1, self.epochs + 1):
+            self.epoch(epoch, correct=9900 + epoch)
+        return self.succeed()
+
+    def succeed(self) -> str:
+        correct = 9900 + self.epochs
+        result = TrainResult(
+            epochs=self.epochs, test_loss=0.0211, test_correct=correct, test_total=10_000,
+            test_accuracy=correct / 10_000, seconds=820.0, device="cpu", num_threads=2, weights_sha256="b" * 64,
+            model_file="mnist_cnn.pt",
+        )  # fmt: skip
+        self.store.succeed(self.grant, result)
+        return self.run_id
+
+    def fail(self, message: str = "The volume is full.", *, hint: str = "Free some space on it.") -> str:
+        error = RunError(kind="VolumeError", message=message, hint=hint, attempt=self.grant.attempt)
+        self.store.fail(self.grant, error)
+        return self.run_id
+
+    def evaluate(self, *, correct: int = 9927) -> str:
+        """An evaluation, to its good end; its id."""
+        request = self.grant.request
+        assert isinstance(request, EvaluateRequest)
+        target = self.store.get(request.target)
+        assert target.checkpoint is not None
+        self.tell(
+            EvaluationStarted(dataset="mnist", num_images=10_000, device="cpu", checkpoint=target.checkpoint.file)
+        )
+        result = EvaluateResult(
+            target=request.target, checkpoint=target.checkpoint, correct=correct, total=10_000,
+            accuracy=correct / 10_000, average_loss=0.0226, seconds=1.1, device="cpu",
+        )  # fmt: skip
+        self.store.succeed(self.grant, result)
+        return self.run_id
