@@ -92,7 +92,7 @@ def main(name: str) -> None:
     settings = Settings.from_environment()
     assert settings.broker_url is not None
     station = Station(name=name, broker_url=settings.broker_url, lease_seconds=settings.lease_seconds)
-    sys.exit(serve_queue(station, CountingPool(station, settings.runs_dir)))
+    sys.exit(serve_queue(station, CountingPool(station, settings.runs_dir), keep_days=0))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Real training under faults: whatever happens to worker, broker or volume, the same weights come out, or a clear error."""
+"""Real training under faults: whatever happens to worker, broker or volume, the same weights, or a clear error."""
 
 import os
 import signal
@@ -82,7 +82,7 @@ def test_weights_history_and_result_are_the_same_however_often_the_worker_was_ki
             worker.process.terminate()
         worker = successor.wait_until_ready(redis)
     record = wait_for_state(store, run_id, seconds=100)
-    assert record.attempt == 4
+    assert record.attempt == 4, [str(told.event)[:150] for told in log.replay(run_id)]
     assert essence(record) == essence(undisturbed)
     assert history(log, run_id) == history(log, undisturbed.id)
     told = [told.event.type for told in log.replay(run_id)]

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_client import exits
-from mnist_client.commands import cancel, evaluate, follow, status, submit, up, wait, workers
+from mnist_client.commands import cancel, evaluate, follow, queue, reindex, status, submit, up, wait, workers
 from mnist_client.context import CommandContext
 from mnist_client.options import Json
 from mnist_client.rendering.output import Output
@@ -26,7 +26,7 @@ class _CommandTree(TyperGroup):
     """Lists the commands in the order in which one needs them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return ["up", "submit", "status", "follow", "evaluate", "wait", "cancel", "workers"]
+        return ["up", "submit", "status", "follow", "evaluate", "wait", "cancel", "workers", "queue", "reindex"]
 
 
 app = typer.Typer(
@@ -44,6 +44,8 @@ app.command("follow")(follow.follow)
 app.command("wait")(wait.wait)
 app.command("cancel")(cancel.cancel)
 app.command("workers")(workers.workers)
+app.command("queue")(queue.queue)
+app.command("reindex")(reindex.reindex)
 app.command("up")(up.up)
 
 

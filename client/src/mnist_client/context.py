@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mnist_client.stack.stack_file import StackFile
     from mnist_shared.storage.events import EventLog
+    from mnist_shared.storage.queue import Queue
     from mnist_shared.storage.runs import RunStore
     from mnist_shared.storage.workers import WorkerRegistry
 
@@ -77,13 +78,19 @@ class CommandContext:
     def store(self) -> "RunStore":
         from mnist_shared.storage.runs import RunStore
 
-        return RunStore(self.redis)
+        return RunStore(self.redis, lease_seconds=self.settings.lease_seconds)
 
     @cached_property
     def events(self) -> "EventLog":
         from mnist_shared.storage.events import EventLog
 
         return EventLog(self.redis)
+
+    @cached_property
+    def queue(self) -> "Queue":
+        from mnist_shared.storage.queue import Queue
+
+        return Queue(self.redis)
 
     @cached_property
     def registry(self) -> "WorkerRegistry":

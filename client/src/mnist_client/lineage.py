@@ -32,14 +32,12 @@ def find_training_run(store: RunStore, name: str) -> RunRecord:
 
 
 def _last_training_run(store: RunStore, back: int, *, name: str) -> RunRecord:
-    skip = 0
-    while records := store.latest(PAGE, skip=skip):
-        for record in records:
+    for skip in range(0, store.count(), PAGE):
+        for record in store.latest(PAGE, skip=skip, on_unreadable=lambda _: None):
             if not isinstance(record.request, EvaluateRequest):
                 if back == 0:
                     return record
                 back -= 1
-        skip += PAGE
     raise RunNotFound(f"There is no training run {name!r}.", hint="Submit one with `mnist-client submit train`.")
 
 

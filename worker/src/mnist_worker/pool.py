@@ -32,11 +32,12 @@ class TrainingPool:
         from mnist_shared.training.allocator import raise_malloc_thresholds
 
         raise_malloc_thresholds()  # before torch makes its first allocation
-        from mnist_worker.work import Workbench, library_versions
+        from mnist_worker.work import Workbench, library_versions, warm_up
 
         self._bench = Workbench(
             self._settings, num_threads=self._num_threads, no_cuda=self._no_cuda, no_mps=self._no_mps
         )
+        warm_up()
         self._store = self._station.store()
         device = self._bench.device_info()
         self._station.report_device(device, library_versions())

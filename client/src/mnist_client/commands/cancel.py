@@ -1,5 +1,7 @@
 """`cancel`: end runs, at once or as soon as their worker hears of it."""
 
+from typing import Annotated
+
 import typer
 
 from mnist_client import options
@@ -12,7 +14,14 @@ WORDS = {
 }
 
 
-def cancel(ctx: typer.Context, runs: options.Runs, json: options.Json = False) -> None:
+def cancel(
+    ctx: typer.Context,
+    runs: options.Runs,
+    force: Annotated[
+        bool, typer.Option("--force", help="At once: do not wait for the worker to write a last checkpoint.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
     """Cancel runs. What a training run has learnt so far can be resumed.
 
     \b
@@ -27,7 +36,7 @@ def cancel(ctx: typer.Context, runs: options.Runs, json: options.Json = False) -
     run_ids = list(dict.fromkeys(context.store.resolve(name) for name in runs))  # all known before any is cancelled
     outcomes = []
     for run_id in run_ids:
-        outcome = context.store.cancel(run_id)
+        outcome = context.store.cancel(run_id, force=force)
         record = context.store.get(run_id)
         outcomes.append({"id": run_id, "outcome": outcome, "state": str(record.state)})
         if context.json:

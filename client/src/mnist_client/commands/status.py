@@ -48,7 +48,7 @@ def status(
         else:
             _show_many(records, context)
         return
-    records = context.store.latest(limit)
+    records = context.store.latest(limit, on_unreadable=lambda error: context.output.warn(str(error)))
     _show_many(records, context)
     total = context.store.count()
     if not records:

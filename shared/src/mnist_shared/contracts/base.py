@@ -53,7 +53,7 @@ def read_document(adapter: TypeAdapter[T], text: str | bytes, *, what: str) -> T
 
 
 def describe(error: ValidationError) -> str:
-    """The first problem of a validation error in one line, such as `epochs: Input should be less than ..., not 10001`."""
+    """The first problem of a validation error in one line: `epochs: Input should be greater than 0, not 0`."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "missing"):

@@ -1,7 +1,7 @@
 """The only door to run state. Each transition is one Lua script; each is safe to repeat."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -122,15 +122,32 @@ class RunStore:
             raise _not_found(run_id)
         return record
 
-    def latest(self, count: int, *, skip: int = 0) -> list[RunRecord]:
-        """Up to `count` records, the newest first, after the newest `skip`."""
+    def latest(
+        self, count: int, *, skip: int = 0, on_unreadable: Callable[[ContractError], None] | None = None
+    ) -> list[RunRecord]:
+        """Up to `count` records, the newest first, after the newest `skip`.
+
+        Raises:
+            ContractError: one was written by another version, or is damaged, and there is no `on_unreadable` to tell.
+        """
         with broker_errors(self.redis):
             run_ids = cast(list[str], self.redis.zrevrange(self.keys.runs, skip, skip + count - 1))
             pipeline = self.redis.pipeline(transaction=False)
             for run_id in run_ids:
                 pipeline.hmget(self.keys.run(run_id), RECORD_FIELDS)
             rows = pipeline.execute()
-        return [record for record in map(read_record, rows) if record is not None]
+        records = []
+        for row in rows:
+            try:
+                record = read_record(row)
+            except ContractError as error:
+                if on_unreadable is None:
+                    raise
+                on_unreadable(error)
+                continue
+            if record is not None:
+                records.append(record)
+        return records
 
     def count(self) -> int:
         """How many runs there are."""

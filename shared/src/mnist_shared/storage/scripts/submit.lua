@@ -13,8 +13,9 @@ local now = now_ms()
 redis.call('HSET', run, 'schema_version', 1, 'id', id, 'request', request, 'message', message, 'state', 'queued',
   'submitted_ms', now, 'queued_ms', now, 'attempt', 0, 'attempts_without_checkpoint', 0)
 redis.call('ZADD', ids, 0, id)
-redis.call('ZADD', runs, now, id)
-redis.call('ZADD', queued, redis.call('INCR', sequence), id)
+local number = redis.call('INCR', sequence)
+redis.call('ZADD', runs, now + number % 4096 / 4096, id) -- the order of submission within a millisecond, too
+redis.call('ZADD', queued, number, id)
 redis.call('LPUSH', queue, message)
 emit(events, {type = 'submitted'})
 return {'submitted', redis.call('ZRANK', queued, id)}

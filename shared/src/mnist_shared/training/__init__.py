@@ -1,0 +1,1 @@
+"""The CNN trainer: contracts, torch and the shared volume. It knows no queue: it is handed its callbacks."""

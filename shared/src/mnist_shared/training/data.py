@@ -1,0 +1,141 @@
+"""The data sets: checked, held whole in memory as bytes, and kept there between the runs of a warm worker."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from torch import Tensor
+
+from mnist_shared.contracts.config import DATASET_NAMES
+from mnist_shared.errors import DatasetError, InvalidInput
+from mnist_shared.training.digests import tensor_bytes
+from mnist_shared.training.digits import load_digits
+from mnist_shared.training.download import download
+from mnist_shared.training.idx import parse_idx
+
+NUM_CLASSES = 10
+SIDE = 28  # pixels
+NUM_CACHED = 2  # MNIST takes 55 MB
+HELP_OFFLINE = "Set MNIST_DATA_DIR to a folder that holds it, or train on --dataset digits."
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a test set of 28 x 28 grey images in 10 classes, on the CPU. Shared, so not to be written to."""
+
+    name: str
+    train_images: Tensor  # uint8 [N, 28, 28]
+    train_labels: Tensor  # int64 [N]
+    test_images: Tensor
+    test_labels: Tensor
+    mean: float  # of the training pixels, on a scale of 0 to 1
+    std: float
+    sha256: str  # of the four tensors' bytes, in the order above
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A set that torchvision knows: its class, its normalisation, and the published MD5 of each raw file, if any."""
+
+    torchvision_name: str
+    mean: float
+    std: float
+    md5: tuple[str, ...] = ()
+
+
+# Raw files, their numbers of axes, and how many images each has; the same for all three.
+_FILES = (
+    ("train-images-idx3-ubyte", 3, 60_000),
+    ("train-labels-idx1-ubyte", 1, 60_000),
+    ("t10k-images-idx3-ubyte", 3, 10_000),
+    ("t10k-labels-idx1-ubyte", 1, 10_000),
+)
+# Mean and standard deviation: for MNIST those of the reference script, pytorch/examples mnist/main.py; for the others
+# the figures in common use for the training pixels (not checked here: neither set is at hand).
+_SOURCES = {
+    "mnist": _Source(
+        "MNIST",
+        mean=0.1307,
+        std=0.3081,
+        md5=(
+            "6bbc9ace898e44ae57da46a324031adb",
+            "a25bea736e30d166cdddb491f175f624",
+            "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+    ),
+    "fashion-mnist": _Source("FashionMNIST", mean=0.2860, std=0.3530),
+    "kmnist": _Source("KMNIST", mean=0.1918, std=0.3483),
+}
+# The training pixels' own, from `digits.load_digits`. Written down, so that no rounding differs between two machines.
+_DIGITS_MEAN, _DIGITS_STD = 0.3056, 0.3249
+
+
+def load_dataset(name: str, *, folder: Path) -> Dataset:
+    """The data set `name`, from `folder` (laid out as torchvision does: MNIST/raw/train-images-idx3-ubyte ...).
+
+    Missing files are downloaded into it first. Where all are there, it may be read-only. `digits` needs no folder.
+
+    Raises:
+        InvalidInput: there is no data set of that name.
+        DatasetError: a file is damaged, or missing and cannot be downloaded; the message names it.
+        MissingPart: scikit-learn or torchvision is needed and not installed.
+    """
+    if name not in DATASET_NAMES:
+        raise InvalidInput(f"There is no data set {name!r}.", hint=f"There are {', '.join(DATASET_NAMES)}.")
+    return _load_digits() if name == "digits" else _load_raw(name, folder.expanduser().absolute())
+
+
+@lru_cache(maxsize=NUM_CACHED)
+def _load_raw(name: str, folder: Path) -> Dataset:
+    source = _SOURCES[name]
+    raw = folder / source.torchvision_name / "raw"
+    names = tuple(file for file, _, _ in _FILES)
+    if not all((raw / file).is_file() for file in names):
+        download(source.torchvision_name, folder=folder, files=names, hint=HELP_OFFLINE)
+    tensors = []
+    for number, (file, num_axes, count) in enumerate(_FILES):
+        md5 = source.md5[number] if source.md5 else None
+        tensors.append(_read(raw / file, num_axes=num_axes, count=count, md5=md5))
+    train_images, train_labels, test_images, test_labels = tensors
+    return _dataset(name, (train_images, train_labels.long(), test_images, test_labels.long()), source.mean, source.std)
+
+
+@lru_cache(maxsize=1)
+def _load_digits() -> Dataset:
+    return _dataset("digits", load_digits(), _DIGITS_MEAN, _DIGITS_STD)
+
+
+def _read(file: Path, *, num_axes: int, count: int, md5: str | None) -> Tensor:
+    """One raw file's tensor. The structure is looked at before the MD5: it tells more about what is wrong."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read ({error.strerror}).", hint=HELP_OFFLINE) from error
+    try:
+        tensor = parse_idx(content, num_axes=num_axes)
+    except ValueError as error:
+        raise _damaged(file, str(error)) from error
+    expected = (count, SIDE, SIDE) if num_axes == 3 else (count,)
+    if tensor.shape != expected:
+        raise _damaged(file, f"its shape is {tuple(tensor.shape)}, not {expected}")
+    if num_axes == 1 and int(tensor.max()) >= NUM_CLASSES:
+        raise _damaged(file, f"it has a label {int(tensor.max())}; they go from 0 to {NUM_CLASSES - 1}")
+    if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise _damaged(file, "its MD5 is not the published one")
+    return tensor
+
+
+def _damaged(file: Path, reason: str) -> DatasetError:
+    return DatasetError(
+        f"The data file {file} is damaged: {reason}.",
+        hint="Delete it and try again, set MNIST_DATA_DIR to a folder with a good one, or train on --dataset digits.",
+    )
+
+
+def _dataset(name: str, tensors: tuple[Tensor, Tensor, Tensor, Tensor], mean: float, std: float) -> Dataset:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor_bytes(tensor))
+    return Dataset(name, *tensors, mean=mean, std=std, sha256=digest.hexdigest())

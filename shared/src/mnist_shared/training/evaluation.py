@@ -1,0 +1,135 @@
+"""How good a network is: loss and correct answers over a set of images."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.events import CheckpointRejected, EvaluationStarted, RunEvent
+from mnist_shared.contracts.runs import EvaluateResult
+from mnist_shared.errors import CheckpointError
+from mnist_shared.training.checkpoints import load_newest
+from mnist_shared.training.data import Dataset
+from mnist_shared.training.model import ReferenceNet, load_weights
+
+# On a CPU 10,000 images take 1.05 s in batches of 64 to 128, and more in larger ones (DESIGN.md): they leave the cache.
+CPU_CHUNK = 128
+
+
+class Evaluation(NamedTuple):
+    """What a pass over a set of images came to."""
+
+    average_loss: float  # mean negative log-likelihood, nats an image
+    correct: int
+    total: int
+
+
+def never() -> bool:
+    """The `should_stop` of what is not to be stopped."""
+    return False
+
+
+def normalised(images: Tensor, *, mean: float, std: float) -> Tensor:
+    """uint8 [N, 28, 28] to float32 [N, 1, 28, 28]; `mean` and `std` are on a scale of 0 to 1, as in the reference."""
+    return images.unsqueeze(1).to(torch.float32).sub_(mean * 255).mul_(1 / (std * 255))
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    mean: float,
+    std: float,
+    batch_size: int,
+    device: torch.device,
+    should_stop: Callable[[], bool] = never,
+) -> Evaluation | None:
+    """Pass `images` (uint8 [N, 28, 28]) through `model`, dropout off; None when `should_stop` said so on the way.
+
+    The images may lie on the CPU or on `device`. `batch_size` is an upper bound: on a CPU the batches are smaller.
+    """
+    chunk = min(batch_size, CPU_CHUNK) if device.type == "cpu" else batch_size
+    loss_sum = loss_accumulator(device)
+    correct = torch.zeros((), device=device, dtype=torch.int64)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for first in range(0, len(images), chunk):
+                if should_stop():
+                    return None
+                batch = normalised(images[first : first + chunk].to(device), mean=mean, std=std)
+                targets = labels[first : first + chunk].to(device)
+                output = model(batch)
+                loss_sum += functional.nll_loss(output, targets, reduction="sum")
+                correct += (output.argmax(dim=1) == targets).sum()
+    finally:
+        model.train(was_training)
+    return Evaluation(loss_sum.item() / len(images), int(correct.item()), len(images))
+
+
+def loss_accumulator(device: torch.device) -> Tensor:
+    """A zero on `device` to add losses up in without waiting for it: float64, where the device has that."""
+    return torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
+
+
+def evaluate_checkpoint(
+    folder: Path,
+    *,
+    target: str,
+    config: TrainConfig,
+    data: Dataset,
+    device: torch.device,
+    num_threads: int,
+    on_event: Callable[[RunEvent], None],
+    should_stop: Callable[[], bool] = never,
+) -> EvaluateResult | None:
+    """Evaluate the newest checkpoint in `folder`, that of run `target`, on the test set; None when stopped on the way.
+
+    Raises:
+        CheckpointError: there is no checkpoint, none is usable, or it is not of this network.
+        VolumeError: the folder cannot be read.
+    """
+    torch.set_num_threads(num_threads)
+    found = load_newest(folder, on_rejected=lambda file, reason: on_event(CheckpointRejected(file=file, reason=reason)))
+    if found is None:
+        raise CheckpointError(
+            f"Run {target} has no checkpoint to evaluate.",
+            hint="Wait for its first one, or train it without --no-save-model.",
+        )
+    ref, state = found
+    model = ReferenceNet()
+    load_weights(model, state.get("model"))
+    model.to(device)
+    on_event(
+        EvaluationStarted(dataset=data.name, num_images=len(data.test_images), device=device.type, checkpoint=ref.file)
+    )
+    started = time.monotonic()
+    evaluation = evaluate(
+        model,
+        data.test_images,
+        data.test_labels,
+        mean=data.mean,
+        std=data.std,
+        batch_size=config.test_batch_size,
+        device=device,
+        should_stop=should_stop,
+    )
+    if evaluation is None:
+        return None
+    return EvaluateResult(
+        target=target,
+        checkpoint=ref,
+        correct=evaluation.correct,
+        total=evaluation.total,
+        accuracy=evaluation.correct / evaluation.total,
+        average_loss=evaluation.average_loss,
+        seconds=time.monotonic() - started,
+        device=device.type,
+    )

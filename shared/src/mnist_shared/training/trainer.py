@@ -1,0 +1,141 @@
+"""The training loop. It knows no queue: it is handed `on_event` and `should_stop`."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
+from mnist_shared.contracts.runs import TrainResult
+from mnist_shared.training.checkpoints import CheckpointStore, save_model
+from mnist_shared.training.data import Dataset
+from mnist_shared.training.digests import weights_sha256
+from mnist_shared.training.evaluation import normalised
+from mnist_shared.training.metrics import BatchReporter, measure_epoch
+from mnist_shared.training.resume import Start, find_start
+from mnist_shared.training.sampling import epoch_order, seed_step
+from mnist_shared.training.saving import Saver
+from mnist_shared.training.sets import training_sets
+from mnist_shared.training.state import TrainingState
+
+
+def train(
+    config: TrainConfig,
+    *,
+    data: Dataset,
+    device: torch.device,
+    num_threads: int,
+    checkpoints: CheckpointStore,
+    model_path: Path,
+    on_event: Callable[[RunEvent], None],
+    should_stop: Callable[[], bool],
+    parent: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainResult | None:
+    """Train the reference network to the end, or until `should_stop`; None then, with a checkpoint at that very batch.
+
+    Goes on from the newest checkpoint of its own, else of the folder `parent`, else from scratch. Equal configuration,
+    data, device kind, thread count and library versions give equal weights, however often the run was stopped or killed
+    on the way: on a CPU bit for bit. Sets torch's thread count and default generator. `clock` gives seconds.
+
+    A resumed run tells its finished epochs again: at least once, so that none is lost when a worker dies after a
+    checkpoint and before the event. Receivers drop those they know.
+
+    Raises:
+        CheckpointError: there are checkpoints to go on from and none is usable, or the parent has none.
+        NotEnoughEpochs: the parent has reached `config.epochs` already.
+        InvalidInput: the validation set would leave nothing to train on.
+        TrainingDiverged: the loss is no longer finite.
+        VolumeError: the volume is full, read-only or out of reach.
+        LeaseLost: `checkpoints.authorize` or `on_event` raised it.
+    """
+    sets = training_sets(data, config=config, device=device)
+    images, labels = sets.train
+    num_batches = -(-len(images) // config.batch_size)
+    start = find_start(
+        config,
+        data=data,
+        device=device,
+        num_threads=num_threads,
+        checkpoints=checkpoints,
+        parent=parent,
+        on_event=on_event,
+    )
+    state = start.state
+    torch.set_num_threads(state.num_threads)
+    epochs = state.epoch + 1 if config.dry_run else config.epochs
+    on_event(_started(start, data=data, num_images=len(images), epochs=epochs, num_batches=num_batches, device=device))
+    for metrics in state.own_history:
+        on_event(EpochFinished(epochs=epochs, metrics=metrics))
+    saver = Saver(checkpoints, config=config, data=data, on_event=on_event, clock=clock, saved_at=start.own_place)
+
+    while state.epoch < epochs:
+        state.model.train()
+        last = clock()
+        reporter = BatchReporter(
+            on_event, epochs=epochs, num_batches=num_batches, log_interval=config.log_interval, now=last
+        )
+        order = epoch_order(len(images), seed=config.seed, epoch=state.epoch + 1).to(device)
+        for batch in range(state.batch, num_batches):
+            if should_stop():
+                saver.save(state)
+                return None
+            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+            seed_step(device, seed=config.seed, step=state.epoch * num_batches + batch)
+            log_probabilities = state.model(normalised(images[chosen], mean=data.mean, std=data.std))
+            loss = functional.nll_loss(log_probabilities, labels[chosen])
+            state.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            state.optimizer.step()
+            now = clock()
+            state.count(loss, num_images=len(chosen), seconds=now - last)
+            last = now
+            reporter.report(state, loss, num_images=len(chosen), now=now)
+            saver.save_if_due(state)
+        epoch = measure_epoch(state, sets=sets, config=config, device=device, should_stop=should_stop, clock=clock)
+        if epoch is None:
+            saver.save(state)
+            return None
+        state.end_epoch(epoch)
+        on_event(EpochFinished(epochs=epochs, metrics=epoch))
+        saver.save(state)
+
+    if saver.is_on:
+        save_model(model_path, state.model, attempt=checkpoints.attempt, authorize=checkpoints.authorize)
+    return _result(state, config=config, device=device, model_file=model_path.name if saver.is_on else None)
+
+
+def _started(
+    start: Start, *, data: Dataset, num_images: int, epochs: int, num_batches: int, device: torch.device
+) -> TrainingStarted:
+    return TrainingStarted(
+        dataset=data.name,
+        num_images=num_images,
+        device=device.type,
+        num_threads=start.state.num_threads,
+        epoch=start.state.epoch,
+        epochs=epochs,
+        batch=start.state.batch,
+        num_batches=num_batches,
+        checkpoint=start.file,
+    )
+
+
+def _result(state: TrainingState, *, config: TrainConfig, device: torch.device, model_file: str | None) -> TrainResult:
+    final = state.history[-1]
+    return TrainResult(
+        epochs=state.epoch,
+        test_loss=final.test_loss,
+        test_correct=final.test_correct,
+        test_total=final.test_total,
+        test_accuracy=final.test_accuracy,
+        seconds=sum(metrics.seconds for metrics in state.own_history),
+        device=device.type,
+        num_threads=state.num_threads,
+        weights_sha256=weights_sha256(state.model),
+        model_file=model_file,
+        dry_run=config.dry_run,
+    )

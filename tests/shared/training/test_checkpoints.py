@@ -1,0 +1,420 @@
+"""Checkpoints: committed whole or not at all, checked before use, and never in the way of what was there."""
+
+import errno
+import io
+import os
+import pickle
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mnist_shared.contracts.runs import CheckpointRef
+from mnist_shared.errors import CheckpointError, LeaseLost, VolumeError
+from mnist_shared.training.checkpoints import CheckpointStore, load_newest, save_model
+from mnist_shared.training.manifests import list_checkpoints
+from mnist_shared.training.model import ReferenceNet
+
+
+def nothing() -> None:
+    """An `authorize` that agrees."""
+
+
+def store(folder: Path, *, attempt: int = 1, keep_last: int = 3, authorize: Any = nothing) -> CheckpointStore:
+    return CheckpointStore(folder, attempt=attempt, authorize=authorize, keep_last=keep_last)
+
+
+def state(number: float) -> dict[str, Any]:
+    return {"weights": torch.full((1000,), float(number)), "number": number}
+
+
+def fail(file: str, reason: str) -> None:
+    raise AssertionError(f"{file} was rejected: {reason}")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "0123456789ab" / "checkpoints"
+
+
+def test_what_is_saved_comes_back(folder: Path) -> None:
+    ref = store(folder, attempt=7).save(state(3), epoch=3, batch=12)
+    assert ref.file == "epoch-0003-batch-00012-a0007.pt"
+    assert names(folder) == ["epoch-0003-batch-00012-a0007.json", "epoch-0003-batch-00012-a0007.pt"]
+    assert (folder / ref.file).stat().st_size == ref.num_bytes
+    found = load_newest(folder, on_rejected=fail)
+    assert found is not None
+    assert found[0] == ref
+    assert torch.equal(found[1]["weights"], state(3)["weights"])
+
+
+def test_a_memory_format_comes_back_too(folder: Path) -> None:
+    weights = torch.rand(4, 3, 5, 5).to(memory_format=torch.channels_last)
+    store(folder).save({"weights": weights}, epoch=1, batch=0)
+    found = load_newest(folder, on_rejected=fail)
+    assert found is not None
+    assert found[1]["weights"].stride() == weights.stride()
+
+
+def test_a_folder_that_is_not_there_has_no_checkpoint(folder: Path) -> None:
+    assert load_newest(folder, on_rejected=fail) is None
+    assert list_checkpoints(folder) == []
+
+
+def test_a_later_attempt_comes_before_a_later_epoch(folder: Path) -> None:
+    store(folder, attempt=1, keep_last=9).save(state(5), epoch=5, batch=0)
+    store(folder, attempt=2, keep_last=9).save(state(4), epoch=4, batch=0)
+    store(folder, attempt=2, keep_last=9).save(state(3), epoch=3, batch=0)
+    assert [(ref.attempt, ref.epoch) for ref in list_checkpoints(folder)] == [(2, 4), (2, 3), (1, 5)]
+    assert load_newest(folder, on_rejected=fail)[1]["number"] == 4  # type: ignore[index]
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def append(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"\0")
+
+
+def break_the_manifest(file: Path) -> None:
+    file.with_suffix(".json").write_text("{")
+
+
+def swap_the_manifest(file: Path) -> None:
+    other = file.with_name("epoch-0001-batch-00000-a0001.json")
+    file.with_suffix(".json").write_bytes(other.read_bytes())
+
+
+def point_outside(file: Path) -> None:
+    manifest = file.with_suffix(".json")
+    manifest.write_text(manifest.read_text().replace(file.name, "../" + file.name))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (truncate, "bytes, not"),
+        (empty, "it has 0 bytes"),
+        (append, "bytes, not"),
+        (flip_a_bit, "SHA-256"),
+        (Path.unlink, "cannot be read"),
+        (break_the_manifest, "not valid JSON"),
+        (swap_the_manifest, "another checkpoint"),
+        (point_outside, "file: String should match pattern"),
+    ],
+)
+def test_a_damaged_newest_checkpoint_is_passed_over_and_said_so(
+    folder: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    for epoch in (1, 2):
+        newest = store(folder).save(state(epoch), epoch=epoch, batch=0)
+    damage(folder / newest.file)
+    told: list[tuple[str, str]] = []
+    found = load_newest(folder, on_rejected=lambda file, why: told.append((file, why)))
+    assert found is not None
+    assert found[1]["number"] == 1
+    assert [file for file, _ in told] == [newest.file]
+    assert reason in told[0][1]
+
+
+def test_when_all_are_damaged_each_is_named_with_its_reason(folder: Path) -> None:
+    refs = [store(folder).save(state(epoch), epoch=epoch, batch=0) for epoch in (1, 2)]
+    truncate(folder / refs[0].file)
+    flip_a_bit(folder / refs[1].file)
+    told: list[str] = []
+    with pytest.raises(CheckpointError) as caught:
+        load_newest(folder, on_rejected=lambda file, _: told.append(file))
+    assert told == [refs[1].file, refs[0].file]
+    assert all(ref.file in caught.value.message for ref in refs)
+    assert "SHA-256" in caught.value.message
+    assert "\n" not in str(caught.value)
+
+
+class Bomb:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def forge(folder: Path, content: bytes) -> None:
+    """A checkpoint whose manifest is in perfect order."""
+    import hashlib
+
+    folder.mkdir(parents=True)
+    ref = CheckpointRef(
+        file="epoch-0001-batch-00000-a0001.pt",
+        epoch=1,
+        batch=0,
+        attempt=1,
+        num_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    (folder / ref.file).write_bytes(content)
+    (folder / "epoch-0001-batch-00000-a0001.json").write_text(ref.model_dump_json())
+
+
+@pytest.mark.parametrize("through_torch", [True, False])
+def test_code_in_a_checkpoint_is_refused_and_does_not_run(folder: Path, tmp_path: Path, through_torch: bool) -> None:
+    bomb = Bomb(tmp_path / "it ran")
+    buffer = io.BytesIO()
+    if through_torch:
+        torch.save({"model": bomb}, buffer)
+    else:
+        pickle.dump({"model": bomb}, buffer, protocol=2)
+    forge(folder, buffer.getvalue())
+    with pytest.raises(CheckpointError, match="no checkpoint of tensors"):
+        load_newest(folder, on_rejected=lambda file, reason: None)
+    assert not bomb.path.exists()
+    if through_torch:
+        torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
+    else:
+        pickle.loads(buffer.getvalue())
+    assert bomb.path.exists(), "the bomb is a dud"
+
+
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04" + b"\0" * 100])
+def test_a_file_that_is_no_checkpoint_is_refused(folder: Path, content: bytes) -> None:
+    forge(folder, content)
+    with pytest.raises(CheckpointError):
+        load_newest(folder, on_rejected=lambda file, reason: None)
+
+
+def test_a_checkpoint_of_a_bare_list_is_refused(folder: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save([1, 2], buffer)
+    forge(folder, buffer.getvalue())
+    with pytest.raises(CheckpointError, match="a list"):
+        load_newest(folder, on_rejected=lambda file, reason: None)
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_lost_lease_leaves_nothing_of_the_new_and_all_of_the_old(folder: Path, answers: int) -> None:
+    """`answers`: how often the lease is still held; a checkpoint is two files."""
+    store(folder).save(state(1), epoch=1, batch=0)
+    before = names(folder)
+    asked = []
+
+    def authorize() -> None:
+        asked.append(1)
+        if len(asked) > answers:
+            raise LeaseLost("Another execution owns the run.")
+
+    with pytest.raises(LeaseLost):
+        store(folder, authorize=authorize).save(state(2), epoch=2, batch=0)
+    assert names(folder) == before
+
+
+def test_the_lease_is_asked_after_the_bytes_are_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    real_fsync, real_replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), real_fsync(fd))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("rename"), real_replace(a, b))[1])
+    store(folder, authorize=lambda: order.append("authorize")).save(state(1), epoch=1, batch=0)
+    assert order == ["fsync", "fsync", "authorize", "rename", "authorize", "rename", "fsync"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "may not be written"),
+        (errno.EIO, "input/output"),
+        (errno.ESTALE, "gone away"),
+        (errno.ENXIO, "cannot be used: No such device"),
+    ],
+)
+def test_a_fault_of_the_volume_is_one_clear_line_and_keeps_what_is_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    store(folder).save(state(1), epoch=1, batch=0)
+    before = names(folder)
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(VolumeError, match=words) as caught:
+        store(folder).save(state(2), epoch=2, batch=0)
+    assert str(folder) in caught.value.message
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+    monkeypatch.undo()
+    assert names(folder) == before
+    assert load_newest(folder, on_rejected=fail)[1]["number"] == 1  # type: ignore[index]
+
+
+def test_a_manifest_that_does_not_fit_any_more_takes_its_file_along(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(folder).save(state(1), epoch=1, batch=0)
+    before = names(folder)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if str(target).endswith(".json"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(VolumeError, match="full"):
+        store(folder).save(state(2), epoch=2, batch=0)
+    assert names(folder) == before
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """The kernel lets this process write no file of more than 2,000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_the_kernel_cuts_off_is_not_a_checkpoint(folder: Path, request: pytest.FixtureRequest) -> None:
+    store(folder).save(state(1), epoch=1, batch=0)
+    before = names(folder)
+    request.getfixturevalue("small_files")
+    with pytest.raises(VolumeError, match="no file this large"):
+        store(folder).save(state(2), epoch=2, batch=0)
+    assert names(folder) == before
+
+
+@pytest.fixture
+def tiny_volume(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KiB."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=False).returncode
+    ):
+        pytest.skip("mounting a tmpfs needs root")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_volume_that_is_really_full(tiny_volume: Path) -> None:
+    folder = tiny_volume / "checkpoints"
+    store(folder).save(state(1), epoch=1, batch=0)
+    before = names(folder)
+    with pytest.raises(VolumeError, match="is full"):
+        store(folder).save({"weights": torch.zeros(100_000)}, epoch=2, batch=0)
+    assert names(folder) == before
+
+
+def test_a_volume_that_is_really_read_only(tiny_volume: Path) -> None:
+    folder = tiny_volume / "checkpoints"
+    store(folder).save(state(1), epoch=1, batch=0)
+    subprocess.run(["mount", "-o", "remount,ro", tiny_volume], check=True)
+    with pytest.raises(VolumeError, match="read-only"):
+        store(folder).save(state(2), epoch=2, batch=0)
+    assert load_newest(folder, on_rejected=fail)[1]["number"] == 1  # type: ignore[index]
+
+
+def test_a_volume_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "volume").write_text("a file")
+    with pytest.raises(VolumeError, match="Not a directory"):
+        store(tmp_path / "volume" / "checkpoints").save(state(1), epoch=1, batch=0)
+    with pytest.raises(VolumeError, match="Not a directory"):
+        load_newest(tmp_path / "volume" / "checkpoints", on_rejected=fail)
+
+
+def test_a_deletion_that_fails_does_not_end_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    for epoch in (1, 2, 3):
+        ref = store(folder, keep_last=1).save(state(epoch), epoch=epoch, batch=0)
+    assert ref.epoch == 3
+    assert len(list_checkpoints(folder)) == 3
+
+
+def test_what_a_killed_attempt_left_half_written_is_swept_up_by_the_next(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    half = folder / "epoch-0001-batch-00000-a0001.pt.a0001.tmp"
+    unfinished = folder / "epoch-0001-batch-00000-a0001.pt"
+    later = folder / "epoch-0009-batch-00000-a0003.pt.a0003.tmp"
+    later_unfinished = folder / "epoch-0009-batch-00000-a0003.pt"
+    foreign = folder / "notes.txt"
+    for file in (half, unfinished, later, later_unfinished, foreign):
+        file.write_text("x")
+    assert load_newest(folder, on_rejected=fail) is None, "without a manifest there is no checkpoint"
+    store(folder, attempt=2).save(state(2), epoch=2, batch=0)
+    assert not half.exists()
+    assert not unfinished.exists()
+    assert later.exists()
+    assert later_unfinished.exists()
+    assert foreign.exists()
+
+
+def test_a_stale_attempt_does_not_remove_a_later_ones_checkpoints(folder: Path) -> None:
+    store(folder, attempt=2, keep_last=1).save(state(1), epoch=1, batch=0)
+    store(folder, attempt=2, keep_last=9).save(state(2), epoch=2, batch=0)
+    store(folder, attempt=1, keep_last=1).save(state(9), epoch=9, batch=0)
+    assert {(ref.attempt, ref.epoch) for ref in list_checkpoints(folder)} >= {(2, 1), (2, 2)}
+
+
+def test_a_checkpoint_replaced_while_it_is_read_is_no_damage(folder: Path) -> None:
+    """Another run's folder, in training: what was listed may be gone by the time it is read."""
+    store(folder, keep_last=1).save(state(1), epoch=0, batch=10)
+    real = Path.read_bytes
+    replaced = []
+
+    def read_bytes(path: Path) -> bytes:
+        if not replaced:
+            replaced.append(path)
+            store(folder, keep_last=1).save(state(2), epoch=0, batch=20)
+        return real(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_bytes)
+        found = load_newest(folder, on_rejected=fail)
+    assert found is not None
+    assert found[1]["number"] == 2
+
+
+def test_a_model_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mnist_cnn.pt"
+    model = ReferenceNet()
+    save_model(path, model, attempt=1, authorize=nothing)
+    before = path.read_bytes()
+
+    def lost() -> None:
+        raise LeaseLost("Another execution owns the run.")
+
+    with pytest.raises(LeaseLost):
+        save_model(path, ReferenceNet(), attempt=2, authorize=lost)
+    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(VolumeError, match="full"):
+        save_model(path, ReferenceNet(), attempt=2, authorize=nothing)
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["mnist_cnn.pt"]
+    assert list(torch.load(path, weights_only=True)) == list(model.state_dict())
