@@ -11,6 +11,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -96,7 +97,7 @@ def broker_errors(client: Redis) -> Iterator[None]:
                 f"The broker at {address(client)} refuses: {_first_line(error)}.",
                 hint="Check user and password in MNIST_BROKER_URL or --broker.",
             ) from error
-        if text.startswith(("OOM", "MISCONF", "LOADING")):
+        if isinstance(error, OutOfMemoryError) or text.startswith(("OOM", "MISCONF", "LOADING")):
             raise BrokerUnreachable(
                 f"The broker at {address(client)} cannot write: {_first_line(error)}.",
                 hint="Look at the memory and the disk of its machine.",
