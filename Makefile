@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 PROJECTS := shared/pyproject.toml worker/pyproject.toml client/pyproject.toml constraints.txt
 
-.PHONY: install demo test lint format faults docker-test clean
+.PHONY: install demo test lint format docker-test gpu-test clean
 
 $(VENV)/installed: $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -39,6 +39,10 @@ format: $(VENV)/installed-dev
 # Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers.
 docker-test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m docker -s tests/docker
+
+# Needs a GPU; says so where there is none.
+gpu-test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -64,6 +64,13 @@ Seed = Annotated[
         "--seed", metavar="N", help="Of initial weights, order of images and dropout. [default: 1; 0 to 4294967295]"
     ),
 ]
+Deterministic = Annotated[
+    bool | None,
+    typer.Option(
+        "--deterministic/--no-deterministic",
+        help="On a GPU, only algorithms that give the same bits each time. [default: deterministic]",
+    ),
+]
 LogInterval = Annotated[
     int | None,
     typer.Option("--log-interval", metavar="BATCHES", help="Between progress events. [default: 10; 1 to 1000000]"),
@@ -157,6 +164,7 @@ CONFIG_FIELDS = (
     "no_mps",
     "dry_run",
     "seed",
+    "deterministic",
     "log_interval",
     "save_model",
     "resume",

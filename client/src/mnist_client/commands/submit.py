@@ -33,6 +33,7 @@ def train(
     no_mps: options.NoMps = None,
     dry_run: options.DryRun = None,
     seed: options.Seed = None,
+    deterministic: options.Deterministic = None,
     log_interval: options.LogInterval = None,
     save_model: options.SaveModel = None,
     resume: options.Resume = None,

@@ -33,6 +33,7 @@ class TrainConfig(Contract):
     no_mps: bool = Field(False, description="do not use an Apple GPU")
     dry_run: bool = Field(False, description="one batch, then stop; nothing is saved")
     seed: int = Field(1, ge=0, le=2**32 - 1, description="seed of initial weights, order of images and dropout")
+    deterministic: bool = Field(True, description="on a GPU, only algorithms that give the same bits each time")
     log_interval: int = Field(10, ge=1, le=1_000_000, description="batches between progress events")
     save_model: bool = Field(True, description="write a checkpoint after each epoch, and the model at the end")
     resume: bool = Field(True, description="an attempt continues from the run's last checkpoint")

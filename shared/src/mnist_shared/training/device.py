@@ -21,6 +21,18 @@ def choose_device(*, no_cuda: bool, no_mps: bool) -> torch.device:
     return torch.device("cpu")
 
 
+def choose_algorithms(device: torch.device, *, deterministic: bool) -> None:
+    """Whether a GPU may only use algorithms that give the same bits each time, or the fastest there are.
+
+    Those of a CPU always give the same. cuBLAS reads its workspace setting when its first handle is made
+    (https://docs.pytorch.org/docs/stable/notes/randomness.html), so the first run of a process decides about that one.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = not deterministic
+    torch.use_deterministic_algorithms(deterministic and device.type == "cuda")
+
+
 def describe_device(device: torch.device, num_threads: int) -> DeviceInfo:
     """What a worker announces about `device`; `num_threads` are those of CPU operations."""
     if device.type == "cuda":

@@ -12,6 +12,7 @@ from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStart
 from mnist_shared.contracts.runs import TrainResult
 from mnist_shared.training.checkpoints import CheckpointStore, save_model
 from mnist_shared.training.data import Dataset
+from mnist_shared.training.device import choose_algorithms
 from mnist_shared.training.digests import weights_sha256
 from mnist_shared.training.evaluation import normalised
 from mnist_shared.training.metrics import BatchReporter, measure_epoch
@@ -39,7 +40,8 @@ def train(
 
     Goes on from the newest checkpoint of its own, else of the folder `parent`, else from scratch. Equal configuration,
     data, device kind, thread count and library versions give equal weights, however often the run was stopped or killed
-    on the way: on a CPU bit for bit. Sets torch's thread count and default generator. `clock` gives seconds.
+    on the way: on a CPU bit for bit, on a GPU while `config.deterministic`. Sets torch's thread count and default
+    generator. `clock` gives seconds.
 
     A resumed run tells its finished epochs again: at least once, so that none is lost when a worker dies after a
     checkpoint and before the event. Receivers drop those they know.
@@ -52,6 +54,7 @@ def train(
         VolumeError: the volume is full, read-only or out of reach.
         LeaseLost: `checkpoints.authorize` or `on_event` raised it.
     """
+    choose_algorithms(device, deterministic=config.deterministic)
     sets = training_sets(data, config=config, device=device)
     images, labels = sets.train
     num_batches = -(-len(images) // config.batch_size)
