@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +106,6 @@ def _wait_for_broker(url: str) -> None:
 def main() -> None:
     """The console script: one line for what a user can cause, and the exit codes of the client."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Celery installs its own
-    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     try:
         app()
     except MnistError as error:

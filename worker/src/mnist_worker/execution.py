@@ -55,6 +55,7 @@ def execute(
     try:
         last = _perform(Execution(grant, reporter, drain), work=work)
         if not _flush(reporter, drain):
+            log.warning("run %s: not all could be told. Nothing more is committed.", run_id)
             return
         if last is None:
             _persist(lambda: store.release(grant), drain=drain)

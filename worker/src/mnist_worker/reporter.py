@@ -32,6 +32,7 @@ class Reporter:
         self._sequence = 0
         self._progress: Progress | None = None
         self._stopping = False
+        self._reachable = True
         self.lost = threading.Event()  # somebody else owns the run: commit nothing
         self.cancel_requested = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"reporter-{grant.run_id}", daemon=True)
@@ -102,8 +103,11 @@ class Reporter:
                     with self._changed:
                         self._outbox.popleft()
                         self._changed.notify_all()
+                self._reachable = True
             except BrokerUnreachable as error:
-                log.warning("run %s: %s Trying again.", self._grant.run_id, error.message)
+                if self._reachable:
+                    log.warning("run %s: %s Its events wait; training goes on.", self._grant.run_id, error.message)
+                self._reachable = False
                 time.sleep(RETRY_SECONDS)
             except Exception as error:
                 # LeaseLost, or the edge of the thread: without a heartbeat the run is as good as lost.

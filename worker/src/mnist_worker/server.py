@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import warnings
 from importlib.metadata import version
 from typing import Any
 
@@ -20,8 +21,17 @@ from mnist_worker.tasks import register
 log = logging.getLogger(__name__)
 
 
+# Celery warns of what is decided here on purpose: a broken connection does not cancel a run.
+NOT_NEWS = (
+    "You're running the worker with superuser privileges",
+    r"\s*In Celery 5.1 we introduced an optional breaking",
+)
+
+
 def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
     """Serve until told to stop; return the process's exit code. Records are kept for `keep_days`; 0: for ever."""
+    for message in NOT_NEWS:
+        warnings.filterwarnings("ignore", message=message)
     store = station.store()
     client, keys = store.redis, store.keys
     queue = Queue(client, keys=keys)
