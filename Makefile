@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 PROJECTS := shared/pyproject.toml worker/pyproject.toml client/pyproject.toml constraints.txt
 
-.PHONY: install demo test lint format docker-test gpu-test clean
+.PHONY: install demo test lint format docker-test soak gpu-test clean
 
 $(VENV)/installed: $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -39,6 +39,10 @@ format: $(VENV)/installed-dev
 # Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers.
 docker-test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m docker -s tests/docker
+
+# Real runs under random faults, then a look at each: make soak SECONDS=120 SEED=7; SOAK="--mode scale": 10,000 short ones.
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 # Needs a GPU; says so where there is none.
 gpu-test: $(VENV)/installed-dev

@@ -112,7 +112,7 @@ def _perform(execution: Execution, *, work: Work) -> Finished | None:
     if reporter.cancel_requested.is_set():
         log.info("run %s: cancelled", grant.run_id)
         return Finished(state=RunState.CANCELLED)
-    log.info("run %s: handed back", grant.run_id)
+    log.info("run %s: stopped, to be handed back", grant.run_id)
     return None
 
 

@@ -30,8 +30,7 @@ NOT_NEWS = (
 
 def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
     """Serve until told to stop; return the process's exit code. Records are kept for `keep_days`; 0: for ever."""
-    for message in NOT_NEWS:
-        warnings.filterwarnings("ignore", message=message)
+    _pass_over_known_warnings()
     store = station.store()
     client, keys = store.redis, store.keys
     queue = Queue(client, keys=keys)
@@ -51,6 +50,7 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         pool.start()
 
     def on_ready(**_: Any) -> None:
+        _pass_over_known_warnings()  # once more: Celery has put its own filters before ours
         reaper.start()
         pruner.start()
         presence.start()
@@ -85,3 +85,8 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         log.warning("%s This worker's announcement will expire by itself.", error.message)
     log.info("worker %s has stopped", station.name)
     return 1 if state.should_terminate else 0  # Celery's own code for Ctrl-C is that of a failure
+
+
+def _pass_over_known_warnings() -> None:
+    for message in NOT_NEWS:
+        warnings.filterwarnings("ignore", message=message)
