@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mnist_shared.contracts.events import Finished
 from mnist_shared.contracts.runs import RunError, RunResult, RunState
 from mnist_shared.errors import BrokerUnreachable, ContractError, LeaseLost, MnistError
-from mnist_shared.storage.runs import Grant, RunStore, to_run_error
+from mnist_shared.storage.runs import Grant, RunStore
 from mnist_worker.drain import DrainFlag
 from mnist_worker.reporter import Reporter
 
@@ -99,7 +99,7 @@ def _perform(execution: Execution, *, work: Work) -> Finished | None:
         raise
     except MnistError as error:
         log.error("run %s failed: %s", grant.run_id, error)
-        return Finished(state=RunState.FAILED, error=to_run_error(error, attempt=grant.attempt))
+        return Finished(state=RunState.FAILED, error=RunError.of(error, attempt=grant.attempt))
     except Exception as error:
         # The edge of the task: what nobody foresaw is kept in the record, and the worker lives on.
         log.exception("run %s failed", grant.run_id)

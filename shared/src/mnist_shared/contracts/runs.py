@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 from mnist_shared.contracts.base import Document
 from mnist_shared.contracts.names import FileName, RunId
 from mnist_shared.contracts.requests import Request
+from mnist_shared.errors import MnistError
 
 
 class RunState(StrEnum):
@@ -115,6 +116,11 @@ class RunError(Document):
     hint: str = ""
     attempt: int = Field(ge=0)
     details: str = ""  # a traceback, for what nobody foresaw
+
+    @classmethod
+    def of(cls, error: MnistError, *, attempt: int) -> "RunError":
+        """One of our own errors, as the record keeps it."""
+        return cls(kind=type(error).__name__, message=error.message, hint=error.hint, attempt=attempt)
 
 
 class RunRecord(Document):

@@ -73,10 +73,7 @@ def broker_errors(client: Redis) -> Iterator[None]:
     try:
         yield
     except (AuthenticationError, NoPermissionError) as error:
-        raise BrokerRefused(
-            f"The broker at {address(client)} refuses: {_first_line(error)}.",
-            hint="Check user and password in MNIST_BROKER_URL or --broker.",
-        ) from error
+        raise _refused(client, error) from error
     except BusyLoadingError as error:
         raise BrokerUnreachable(
             f"The broker at {address(client)} is still loading its data.", hint="Try again in a moment."
@@ -93,10 +90,7 @@ def broker_errors(client: Redis) -> Iterator[None]:
     except ResponseError as error:
         text = str(error)
         if text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")) or "uthentication" in text:
-            raise BrokerRefused(
-                f"The broker at {address(client)} refuses: {_first_line(error)}.",
-                hint="Check user and password in MNIST_BROKER_URL or --broker.",
-            ) from error
+            raise _refused(client, error) from error
         if isinstance(error, OutOfMemoryError) or text.startswith(("OOM", "MISCONF", "LOADING")):
             raise BrokerUnreachable(
                 f"The broker at {address(client)} cannot write: {_first_line(error)}.",
@@ -114,6 +108,13 @@ def address(client: Redis) -> str:
     """Host and port, never the password."""
     options = client.connection_pool.connection_kwargs
     return str(options["path"]) if "path" in options else f"{options.get('host')}:{options.get('port')}"
+
+
+def _refused(client: Redis, error: Exception) -> BrokerRefused:
+    return BrokerRefused(
+        f"The broker at {address(client)} refuses: {_first_line(error)}.",
+        hint="Check user and password in MNIST_BROKER_URL or --broker.",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -3,8 +3,6 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from redis import Redis
@@ -18,6 +16,7 @@ from mnist_shared.errors import ContractError, InvalidInput, LeaseLost, RunNotFo
 from mnist_shared.settings import DEFAULT_LEASE_SECONDS
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.keys import Keys
+from mnist_shared.storage.lua import script_source
 from mnist_shared.storage.messages import wake_up_message
 from mnist_shared.storage.records import RECORD_FIELDS, read_record
 
@@ -217,7 +216,7 @@ class RunStore:
         try:
             request = read_document(REQUEST, answer[2], what=f"The request of run {run_id}")
         except ContractError as error:
-            self._finish(run_id, token, Finished(state=RunState.FAILED, error=to_run_error(error, attempt=attempt)))
+            self._finish(run_id, token, Finished(state=RunState.FAILED, error=RunError.of(error, attempt=attempt)))
             raise
         return Grant(run_id, attempt, token, request)
 
@@ -383,24 +382,6 @@ class RunStore:
     def _call(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         with broker_errors(self.redis):
             return self.redis.register_script(script_source(script))(keys=keys, args=arguments)
-
-
-@cache
-def script_source(name: str) -> str:
-    """The text of one script, the prelude before it."""
-    folder = resources.files("mnist_shared.storage").joinpath("scripts")
-    return "\n".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name))
-
-
-def to_run_error(error: Exception, *, attempt: int, details: str = "") -> RunError:
-    """An exception as the record keeps it."""
-    return RunError(
-        kind=type(error).__name__,
-        message=getattr(error, "message", None) or str(error) or type(error).__name__,
-        hint=getattr(error, "hint", ""),
-        attempt=attempt,
-        details=details,
-    )
 
 
 def _not_found(run_id: str) -> RunNotFound:
