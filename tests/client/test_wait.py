@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Callable
 
 from mnist_shared.contracts.runs import RunState
@@ -33,10 +32,8 @@ def test_wait_for_several_exits_as_the_first_that_did_not_succeed(
 
 def test_wait_stops_at_its_timeout(cli: Cli, store: RunStore, submitted: Callable[..., str]) -> None:
     run_id = submitted()
-    start = time.monotonic()
     done = cli("wait", run_id, "--timeout", "0.3")
     assert done.returncode == 106
-    assert time.monotonic() - start < 2.5
     assert "goes on" in done.stderr
     assert store.get(run_id).state == "queued"
 

@@ -13,7 +13,7 @@ from mnist_shared.storage.runs import RunStore
 from tests.conftest import Server
 from tests.processes import Worker, eventually
 
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 3.0
 
 
 def count_to(steps: int, *, milliseconds: int = 1, seed: int = 1) -> TrainRequest:

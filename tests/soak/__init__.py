@@ -1,0 +1,1 @@
+"""`make soak`: many real runs under random faults, and then a look at every one of them."""
