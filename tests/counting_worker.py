@@ -31,6 +31,7 @@ class CountingPool:
         self.station, self.runs_dir = station, runs_dir
 
     def start(self) -> None:
+        time.sleep(float(os.environ.get("COUNTING_START_SECONDS", "0")))  # as one that loads torch
         self.store = self.station.store()
         self.station.report_device(DeviceInfo(kind="cpu", name="a counter", num_threads=1), {"torch": "none"})
 

@@ -34,7 +34,7 @@ def test_images_build_and_the_client_has_no_torch(build_seconds: float, record_p
     for package in ("torch", "celery", "numpy"):
         assert f"\n{package}=" not in packages
     found = [f"{image.rpartition('-')[2]} {size / 1e6:.0f} MB" for image, size in sizes.items()]
-    record_property("saw", f"built in {build_seconds:.0f} s; {', '.join(found)}; no torch in the client")
+    record_property("saw", f"build {build_seconds:.0f} s; {', '.join(found)}; no torch in the client")
 
 
 def test_two_runs_at_once_on_two_workers(start_project: Start, mnist_dir: str, record_property: Saw) -> None:
@@ -136,7 +136,7 @@ def test_down_and_up_again_loses_nothing(start_project: Start, record_property: 
     assert project.record(ended["id"]) == ended
     assert project.wait_for_success(under_way)["attempt"] == 2
     evaluation = project.client("evaluate", ended["id"])  # needs the checkpoint's file
-    assert evaluation["result"]["correct"] == ended["result"]["test_correct"]
+    assert evaluation["correct"] == ended["result"]["test_correct"]
     record_property("saw", "ended run's record and checkpoint there; run under way resumed and ended")
 
 

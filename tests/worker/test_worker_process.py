@@ -1,6 +1,8 @@
 """A real worker process, with runs that only count, on a real server."""
 
+import base64
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -114,8 +116,6 @@ def test_a_worker_announces_what_it_is_and_what_it_does(worker: Worker, store: R
 def test_a_killed_pool_process_is_replaced_and_its_run_recovered(worker: Worker, store: RunStore) -> None:
     run_id = store.submit(count_to(400, milliseconds=10)).run_id
     eventually(lambda: store.get(run_id).checkpoint, what="a first checkpoint")
-    import os
-
     os.kill(worker.pool_pid(), signal.SIGKILL)
     record = wait_for_state(store, run_id, seconds=40)
     assert (record.state, record.attempt) == (RunState.SUCCEEDED, 2)
@@ -126,8 +126,6 @@ def test_hostile_task_arguments_are_refused_and_harm_nothing(worker: Worker, sto
     wait_for_state(store, run_id)
     message = store.redis.hget(store.keys.run(run_id), "message")
     assert message
-    import base64
-
     for arguments in (["../../etc/passwd"], [{"a": 1}], [], [None], ["a" * 10_000], ["x", "y"]):
         envelope = json.loads(message)
         body = [arguments, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
@@ -144,3 +142,16 @@ def test_the_main_process_never_loads_torch(worker: Worker) -> None:
     if not maps.exists():
         pytest.skip("needs /proc")
     assert "libtorch" not in maps.read_text()
+
+
+def test_a_worker_that_is_not_ready_yet_leaves_the_queue_to_others(
+    store: RunStore, start_worker: Callable[..., Worker], server: Server, client: Redis
+) -> None:
+    slow = start_worker("slow", server, COUNTING_START_SECONDS="8")
+    eventually(lambda: "serving the queue" in slow.log, what="its main process being up")
+    run_id = store.submit(count_to(2)).run_id
+    quick = start_worker("quick", server)
+    assert wait_for_state(store, run_id).worker == "quick"
+    assert "its message was lost" not in slow.log + quick.log
+    slow.wait_until_ready(client)
+    assert wait_for_state(store, store.submit(count_to(2)).run_id).state is RunState.SUCCEEDED

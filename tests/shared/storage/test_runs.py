@@ -287,7 +287,7 @@ def test_runs_whose_message_was_lost_are_woken_in_their_order(store: RunStore) -
         store.redis.rpop(store.keys.queue)  # popped by workers that died before they claimed
     assert store.reap() == []  # young: they may yet be claimed
     for run_id in runs:
-        store.redis.hset(store.keys.run(run_id), "queued_ms", 1)
+        store.redis.hset(store.keys.run(run_id), "woken_ms", 1)
     assert sorted(one.run_id for one in store.reap()) == sorted(runs[:3])
     messages = store.redis.lrange(store.keys.queue, 0, -1)[::-1]
     assert all(run_id in message for run_id, message in zip(runs, messages, strict=True))

@@ -263,7 +263,7 @@ class RunStateMachine(RuleBasedStateMachine):
         for run_id, model in self.models.items():
             if model.state == "queued":
                 model.aged = True
-                self.redis.hset(self.store.keys.run(run_id), "queued_ms", 1)
+                self.redis.hset(self.store.keys.run(run_id), "woken_ms", 1)
 
     # ---- what must hold ----------------------------------------------------------------------------------------
 
@@ -307,6 +307,7 @@ class RunStateMachine(RuleBasedStateMachine):
         for score, run_id in reversed(waiting):
             if (not last or score < last[-1]) and self.models[run_id].aged:
                 self.messages.append(run_id)
+                self.models[run_id].aged = False
 
 
 def test_the_scripts_do_what_the_model_says(client: Redis, store: RunStore) -> None:

@@ -11,8 +11,13 @@ from mnist_shared.storage.connection import SOCKET_TIMEOUT_SECONDS
 from mnist_shared.storage.keys import Keys
 
 
-def make_app(broker_url: str, *, keys: Keys, on_unusable: Callable[[bytes, str], None]) -> Celery:
-    """The application, without tasks (`tasks.register`); `on_unusable` gets what is popped and is no message."""
+def make_app(
+    broker_url: str, *, keys: Keys, on_unusable: Callable[[bytes, str], None], is_ready: Callable[[], bool]
+) -> Celery:
+    """The application, without tasks (`tasks.register`).
+
+    `on_unusable` gets what is popped and is no message; nothing is popped while `is_ready` says no.
+    """
     app = Celery("mnist-worker", broker=broker_url, set_as_current=False)
     app.conf.update(
         # The run record is the truth and the message a wake-up: it is acknowledged before the work, and there is
@@ -36,6 +41,7 @@ def make_app(broker_url: str, *, keys: Keys, on_unusable: Callable[[bytes, str],
         broker_transport="mnist_worker.transport:Transport",
         broker_transport_options={
             "on_unusable": on_unusable,
+            "is_ready": is_ready,
             "global_keyprefix": keys.prefix,
             "visibility_timeout": 86_400,
             "socket_keepalive": True,

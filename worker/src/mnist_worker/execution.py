@@ -11,7 +11,7 @@ from mnist_shared.contracts.events import Finished
 from mnist_shared.contracts.runs import RunError, RunResult, RunState
 from mnist_shared.errors import BrokerUnreachable, ContractError, LeaseLost, MnistError
 from mnist_shared.storage.runs import Grant, RunStore
-from mnist_worker.drain import DrainFlag
+from mnist_worker.flag import SharedFlag
 from mnist_worker.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Execution:
 
     grant: Grant
     reporter: Reporter
-    drain: DrainFlag
+    drain: SharedFlag
 
     def should_stop(self) -> bool:
         """Whether to save a checkpoint and return None: cancelled, told to stop, or no longer the owner."""
@@ -39,7 +39,7 @@ class Execution:
 
 
 def execute(
-    run_id: str, *, store: RunStore, worker: str, drain: DrainFlag, work: Work, archive: ArchiveLast | None = None
+    run_id: str, *, store: RunStore, worker: str, drain: SharedFlag, work: Work, archive: ArchiveLast | None = None
 ) -> None:
     """Claim the run, do the work, and commit how it ended. Does nothing when the run is not to be had.
 
@@ -71,7 +71,7 @@ def execute(
         reporter.stop()
 
 
-def _claim(run_id: str, *, store: RunStore, worker: str, drain: DrainFlag) -> Grant | None:
+def _claim(run_id: str, *, store: RunStore, worker: str, drain: SharedFlag) -> Grant | None:
     nonce = secrets.token_hex(8)  # one for all tries: a claim whose answer was lost is answered again
     while True:
         try:
@@ -116,7 +116,7 @@ def _perform(execution: Execution, *, work: Work) -> Finished | None:
     return None
 
 
-def _flush(reporter: Reporter, drain: DrainFlag) -> bool:
+def _flush(reporter: Reporter, drain: SharedFlag) -> bool:
     """Tell all events before the last one; a stopping worker does not wait for a broker that stays away."""
     deadline: float | None = None
     while not reporter.flush(seconds=1.0):
@@ -129,7 +129,7 @@ def _flush(reporter: Reporter, drain: DrainFlag) -> bool:
     return True
 
 
-def _persist(commit: Callable[[], None], *, drain: DrainFlag) -> None:
+def _persist(commit: Callable[[], None], *, drain: SharedFlag) -> None:
     deadline: float | None = None
     while True:
         try:

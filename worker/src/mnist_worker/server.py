@@ -47,7 +47,7 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         logging.getLogger("celery").setLevel(max(logging.WARNING, logging.getLogger().level))
 
     def on_pool_process(**_: Any) -> None:
-        pool.start()
+        station.start_pool(pool.start)
 
     def on_ready(**_: Any) -> None:
         _pass_over_known_warnings()  # once more: Celery has put its own filters before ours
@@ -72,7 +72,7 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         except BrokerUnreachable as error:
             log.error("%s This is lost: %r", error.message, message[:200])
 
-    app = make_app(station.broker_url, keys=keys, on_unusable=on_unusable)
+    app = make_app(station.broker_url, keys=keys, on_unusable=on_unusable, is_ready=station.ready.is_set)
     register(app, execute=pool.execute)
     worker = app.Worker(hostname=f"{station.name}@mnist", without_mingle=True, without_gossip=True, quiet=True)
     worker.start()

@@ -1,6 +1,6 @@
 """What the main process and the pool process of one worker share: a name, a broker, and a line in each direction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.storage.connection import connect
 from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.runs import RunStore
-from mnist_worker.drain import DrainFlag
+from mnist_worker.flag import SharedFlag
 from mnist_worker.reports import PoolReport, ReportPipe
 
 
@@ -17,7 +17,8 @@ class Station:
 
     def __init__(self, *, name: str, broker_url: str, lease_seconds: float) -> None:
         self.name, self.broker_url, self.lease_seconds = name, broker_url, lease_seconds
-        self.drain = DrainFlag()
+        self.drain = SharedFlag()  # from the main process: finish up, we are stopping
+        self.ready = SharedFlag()  # from the pool process: a run can be executed now
         self.reports = ReportPipe()
         self._report: PoolReport | None = None
 
@@ -29,6 +30,12 @@ class Station:
         """The pool process is ready for its first run."""
         self._report = PoolReport(device=device, versions=versions)
         self.reports.send(self._report)
+
+    def start_pool(self, start: Callable[[], None]) -> None:
+        """Start a pool process's own part; meanwhile nothing is popped from the queue that it could not execute."""
+        self.ready.clear()  # it may take over from one that was killed
+        start()
+        self.ready.set()
 
     @contextmanager
     def busy(self, run_id: str) -> Iterator[None]:

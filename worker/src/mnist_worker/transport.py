@@ -33,8 +33,20 @@ class _Client(kombu_redis.PrefixedStrictRedis):
         return answer
 
 
+class _QoS(kombu_redis.QoS):
+    def can_consume(self) -> bool:
+        is_ready = self.channel.connection.client.transport_options["is_ready"]
+        return is_ready() and bool(super().can_consume())  # type: ignore[no-untyped-call]
+
+
 class Channel(kombu_redis.Channel):
-    """Hands what is unusable to the transport option `on_unusable(message, reason)`."""
+    """Hands what is unusable to the transport option `on_unusable(message, reason)`.
+
+    Pops nothing while the transport option `is_ready()` says no: a pool process takes seconds to load torch, and a
+    message that waits inside a worker is one that no other worker can have, and that is lost with it.
+    """
+
+    QoS = _QoS
 
     def _get_client(self) -> Any:
         return functools.partial(_Client, global_keyprefix=self.global_keyprefix)

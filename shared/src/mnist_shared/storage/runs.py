@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
 
-ORPHAN_SECONDS = 20.0  # queued for so long with its message gone: woken up again
+ORPHAN_SECONDS = 5.0  # its message gone for so long and not claimed: woken up again; a claim takes milliseconds
 MAX_ATTEMPTS = 5  # without a new checkpoint
 LIVE_LENGTH = 100  # batch events kept: ten seconds of them
 REAP_LIMIT = 100  # runs in one call: a script should be brief

@@ -16,7 +16,7 @@ end
 local function requeue_first(run, id, queued, queue, now)
   local first = redis.call('ZRANGE', queued, 0, 0, 'WITHSCORES')
   local score = first[2] and tonumber(first[2]) - 1 or 0
-  redis.call('HSET', run, 'state', 'queued', 'queued_ms', now)
+  redis.call('HSET', run, 'state', 'queued', 'queued_ms', now, 'woken_ms', now)
   redis.call('ZADD', queued, score, id)
   redis.call('RPUSH', queue, redis.call('HGET', run, 'message'))
 end

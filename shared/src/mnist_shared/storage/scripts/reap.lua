@@ -63,11 +63,12 @@ if head or redis.call('LLEN', queue) == 0 then
   local orphans = redis.call('ZRANGEBYSCORE', queued, '-inf', before, 'LIMIT', 0, limit)
   for position = #orphans, 1, -1 do -- the first in the index is pushed last, and so popped first
     local id = orphans[position]
-    local record = redis.call('HMGET', run_prefix .. id, 'queued_ms', 'message', 'state')
+    local record = redis.call('HMGET', run_prefix .. id, 'woken_ms', 'message', 'state')
     if record[3] ~= 'queued' then
       redis.call('ZREM', queued, id)
     elseif now - tonumber(record[1]) > tonumber(orphan_ms) then
       redis.call('RPUSH', queue, record[2])
+      redis.call('HSET', run_prefix .. id, 'woken_ms', now) -- its message may be on the way to a claim
       table.insert(reaped, {id, 'woken'})
     end
   end

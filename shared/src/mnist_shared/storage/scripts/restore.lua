@@ -9,7 +9,7 @@ local NUM_FIELDS = 11
 if redis.call('EXISTS', run) == 1 then return {'known'} end
 
 redis.call('HSET', run, 'schema_version', 1, 'id', id, 'request', request, 'message', message, 'state', state,
-  'submitted_ms', submitted_ms, 'queued_ms', now_ms(), 'attempt', attempt, 'attempts_without_checkpoint', 0)
+  'submitted_ms', submitted_ms, 'queued_ms', now_ms(), 'woken_ms', now_ms(), 'attempt', attempt, 'attempts_without_checkpoint', 0)
 for number, name in ipairs({'progress', 'checkpoint', 'result', 'error'}) do
   if ARGV[7 + number] ~= '' then redis.call('HSET', run, name, ARGV[7 + number]) end
 end

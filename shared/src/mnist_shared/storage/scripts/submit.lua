@@ -11,7 +11,7 @@ end
 
 local now = now_ms()
 redis.call('HSET', run, 'schema_version', 1, 'id', id, 'request', request, 'message', message, 'state', 'queued',
-  'submitted_ms', now, 'queued_ms', now, 'attempt', 0, 'attempts_without_checkpoint', 0)
+  'submitted_ms', now, 'queued_ms', now, 'woken_ms', now, 'attempt', 0, 'attempts_without_checkpoint', 0)
 redis.call('ZADD', ids, 0, id)
 local number = redis.call('INCR', sequence)
 redis.call('ZADD', runs, now + number % 4096 / 4096, id) -- the order of submission within a millisecond, too
