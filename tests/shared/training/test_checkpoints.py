@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -287,20 +288,21 @@ def test_a_manifest_that_does_not_fit_any_more_takes_its_file_along(
     assert names(folder) == before
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The kernel lets this process write no file of more than 2,000 bytes."""
+    """The kernel lets this process write no file of more than 2,000 bytes: the test's own report included, so be quick."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_file_that_the_kernel_cuts_off_is_not_a_checkpoint(folder: Path, request: pytest.FixtureRequest) -> None:
+def test_a_file_that_the_kernel_cuts_off_is_not_a_checkpoint(folder: Path) -> None:
     store(folder).save(state(1), epoch=1, batch=0)
     before = names(folder)
-    request.getfixturevalue("small_files")
-    with pytest.raises(VolumeError, match="no file this large"):
+    with pytest.raises(VolumeError, match="no file this large"), small_files():
         store(folder).save(state(2), epoch=2, batch=0)
     assert names(folder) == before
 
