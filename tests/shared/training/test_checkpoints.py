@@ -290,7 +290,7 @@ def test_a_manifest_that_does_not_fit_any_more_takes_its_file_along(
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """The kernel lets this process write no file of more than 2,000 bytes: the test's own report included, so be quick."""
+    """The kernel lets this process write no file of more than 2,000 bytes; its own report is one, so be quick."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
     try:
