@@ -116,29 +116,37 @@ def _perform(execution: Execution, *, work: Work) -> Finished | None:
     return None
 
 
-def _flush(reporter: Reporter, drain: SharedFlag) -> bool:
-    """Tell all events before the last one; a stopping worker does not wait for a broker that stays away."""
-    deadline: float | None = None
-    while not reporter.flush(seconds=1.0):
-        if reporter.lost.is_set():
+class _Patience:
+    """How long to try and reach the broker: for ever, but a stopping worker only LAST_WORD_SECONDS more."""
+
+    def __init__(self, drain: SharedFlag) -> None:
+        self._drain = drain
+        self._deadline: float | None = None
+
+    def is_over(self) -> bool:
+        if not self._drain.is_set():
             return False
-        if drain.is_set():
-            deadline = deadline or time.monotonic() + LAST_WORD_SECONDS
-            if time.monotonic() >= deadline:
-                return False
+        self._deadline = self._deadline or time.monotonic() + LAST_WORD_SECONDS
+        return time.monotonic() >= self._deadline
+
+
+def _flush(reporter: Reporter, drain: SharedFlag) -> bool:
+    """Tell all events before the last one; false when the run was lost, or a stopping worker has waited long enough."""
+    patience = _Patience(drain)
+    while not reporter.flush(seconds=1.0):
+        if reporter.lost.is_set() or patience.is_over():
+            return False
     return True
 
 
 def _persist(commit: Callable[[], None], *, drain: SharedFlag) -> None:
-    deadline: float | None = None
+    patience = _Patience(drain)
     while True:
         try:
             return commit()
         except BrokerUnreachable as error:
-            if drain.is_set():
-                deadline = deadline or time.monotonic() + LAST_WORD_SECONDS
-                if time.monotonic() >= deadline:
-                    raise
+            if patience.is_over():
+                raise
             log.warning("%s Trying again.", error.message)
             time.sleep(RETRY_SECONDS)
 
