@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
+# Most tests wait for processes and leases: one more at a time than a small machine has cores.
+TEST_PROCESSES ?= 3
 PROJECTS := shared/pyproject.toml worker/pyproject.toml client/pyproject.toml constraints.txt
 
-.PHONY: install demo test lint format docker-test soak gpu-test clean
+.PHONY: install demo test lint format bench docker-test soak gpu-test clean
 
 $(VENV)/installed: $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -24,7 +26,7 @@ demo: $(VENV)/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not docker and not gpu and not soak"
+	$(BIN)/python -m pytest -m "not docker and not gpu and not soak" -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -35,6 +37,11 @@ lint: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Ten minutes of measurements on a quiet machine; writes benchmarks/RESULTS.md.
+bench: $(VENV)/installed-dev
+	$(PIP) install -c constraints.txt -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
 
 # Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers.
 docker-test: $(VENV)/installed-dev
