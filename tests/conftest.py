@@ -115,9 +115,10 @@ def client(server: Server) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A child process's environment: its own storage folder, and no setting of the machine's user."""
+    """A child process's environment: storage and configuration of its own, and no setting of the machine's user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MNIST_")}
-    return kept | {"MNIST_STORAGE_DIR": str(tmp_path / "storage"), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    folders = {"MNIST_STORAGE_DIR": str(tmp_path / "storage"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return kept | folders | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture

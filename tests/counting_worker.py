@@ -16,7 +16,7 @@ from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, RunResult, 
 from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.errors import LeaseLost, VolumeError
 from mnist_shared.settings import Settings
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.run_folder import RunFolder
 from mnist_worker.execution import Execution, execute
 from mnist_worker.server import serve_queue
 from mnist_worker.station import Station

@@ -1,6 +1,7 @@
 """Whatever lies in the broker's list, a worker survives it and serves the run behind it."""
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
 
@@ -10,13 +11,14 @@ from redis import Redis
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.requests import TrainRequest
 from mnist_shared.contracts.runs import RunState
+from mnist_shared.storage.keys import PRIORITY_STEPS
 from mnist_shared.storage.messages import wake_up_message, why_unusable
 from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.runs import RunStore
 from tests.conftest import Server
-from tests.processes import Worker, wait_for_state
+from tests.processes import Worker, eventually, wait_for_state
 
-GOOD = json.loads(wake_up_message("0123456789ab", kind="train"))
+GOOD = json.loads(wake_up_message("0123456789ab", kind="train", priority="normal"))
 
 
 def body_of(*parts: object) -> str:
@@ -42,6 +44,8 @@ GARBAGE = {
     "an unknown task": changed(headers=GOOD["headers"] | {"task": "os.system"}),
     "a task that is no name": changed(headers=GOOD["headers"] | {"task": {"a": 1}}),
     "an id that is a path": changed(headers=GOOD["headers"] | {"id": "../../../etc"}),
+    "an unknown priority": changed(properties=GOOD["properties"] | {"priority": 5}),
+    "a priority that is no number": changed(properties=GOOD["properties"] | {"priority": [3]}),
     "an eta that is no time": changed(headers=GOOD["headers"] | {"eta": "soon"}),
     "bad base64": changed(body="%%%"),
     "a body that is no JSON": changed(body=base64.b64encode(b"\x80\x04pickle").decode()),
@@ -74,15 +78,17 @@ def test_all_garbage_at_once_does_not_stop_a_worker(
     server: Server, client: Redis, start_worker: Callable[..., Worker]
 ) -> None:
     store, queue = RunStore(client), Queue(client)
+    lists = itertools.cycle(store.keys.messages(priority) for priority in PRIORITY_STEPS)
     for garbage in list(GARBAGE.values())[::2]:  # before the worker starts
-        client.lpush(store.keys.queue, garbage)
+        client.lpush(next(lists), garbage)
     worker = start_worker("worker-1", server).wait_until_ready(client)
     for garbage in list(GARBAGE.values())[1::2]:  # and while it lives
-        client.lpush(store.keys.queue, garbage)
+        client.lpush(next(lists), garbage)
     run_id = store.submit(TrainRequest(config=TrainConfig(dataset="digits", epochs=2, log_interval=1))).run_id
     assert wait_for_state(store, run_id).state is RunState.SUCCEEDED
+    # What lies behind it, in the list of a lower priority, is taken after it.
+    eventually(lambda: queue.view().quarantined == len(GARBAGE), what="all garbage in quarantine")
     assert worker.process.poll() is None
-    assert queue.view().quarantined == len(GARBAGE)
     reasons = {entry.reason for entry in queue.quarantined(100)}
     assert {"not JSON", "unknown task 'os.system'", "its id is not a run id"} <= reasons
     assert all(len(entry.beginning) < 1000 for entry in queue.quarantined(100))

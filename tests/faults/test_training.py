@@ -1,6 +1,7 @@
 """Real training under faults: whatever happens to worker, broker or volume, the same weights, or a clear error."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from mnist_shared.contracts.runs import RunRecord, RunState
 from mnist_shared.storage.events import EventLog
 from mnist_shared.storage.reindex import reindex
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.run_folder import RunFolder
 from tests.conftest import Server
 from tests.faults.conftest import LEASE_SECONDS
 from tests.processes import TRAINING, Worker, eventually, wait_for_state
@@ -88,6 +89,14 @@ def test_weights_history_and_result_are_the_same_however_often_the_worker_was_ki
     told = [told.event.type for told in log.replay(run_id)]
     assert told.count("checkpoint_rejected") == 1
     assert (told.count("finished"), told[-1]) == (1, "finished")
+    assert told.count("environment") == 4
+    lines = folder_of(run_id).log_file.read_text().splitlines()
+    for attempt, end in enumerate(("", "handed back", "", "done"), start=1):
+        its = [line for line in lines if f" attempt {attempt}: " in line]
+        assert end in its[-1], its
+    assert record.result
+    assert record.result.kind == "train"
+    assert re.fullmatch("[0-9a-f]{64}", record.result.dataset_sha256 or "")
 
     # A child that trains on, and an evaluation, see the same.
     longer = CONFIG.model_copy(update={"epochs": 5})
@@ -97,8 +106,6 @@ def test_weights_history_and_result_are_the_same_however_often_the_worker_was_ki
     evaluation = wait_for_state(store, store.submit(EvaluateRequest(target=run_id, config=CONFIG)).run_id).result
     assert evaluation
     assert evaluation.kind == "evaluate"
-    assert record.result
-    assert record.result.kind == "train"
     assert (evaluation.correct, evaluation.total) == (record.result.test_correct, record.result.test_total)
 
     # The archive on the volume brings all of it back.

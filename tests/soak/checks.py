@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mnist_shared.contracts.events import (
+    AttemptFailed,
     AttemptLost,
     AttemptStarted,
     CancelRequested,
@@ -20,13 +21,15 @@ from mnist_shared.errors import ContractError, RunNotFound
 from mnist_shared.storage.archive import read_archive
 from mnist_shared.storage.events import ToldEvent
 from mnist_shared.storage.runs import MAX_ATTEMPTS
-from mnist_shared.storage.volume import RunFolder
-from mnist_shared.training.manifests import checkpoint_names, parse_name, read_manifest
+from mnist_shared.volume.manifests import checkpoint_names, parse_name, read_manifest
+from mnist_shared.volume.run_folder import RunFolder
 from tests.soak import workload
 from tests.soak.stage import Stage
 from tests.soak.workload import History, Reference, history_of
 
 # Between the question whether one may commit and the rename lies no time to speak of; a thawed worker has seconds.
+# In a run's folder.
+KNOWN_NAMES = {"run.json", "events.jsonl", "worker.log", "checkpoints", "mnist_cnn.pt", "tensorboard", "evaluation"}
 LATE_SECONDS = 0.5
 
 Fate = Literal["lost", "doubled", "differing"]
@@ -116,7 +119,7 @@ def _check_attempts(told: Sequence[ToldEvent], record: RunRecord, *, findings: F
                 if at_work or event.attempt != newest + 1:
                     findings.add("doubled", record.id, f"attempt {event.attempt} starts after attempt {newest}")
                 newest, at_work = event.attempt, True
-            case AttemptLost() | HandedBack():
+            case AttemptLost() | HandedBack() | AttemptFailed():
                 if not at_work or event.attempt != newest:
                     findings.add("doubled", record.id, f"attempt {event.attempt} ends during attempt {newest}")
                 at_work = False
@@ -172,7 +175,7 @@ def _check_names(folder: RunFolder, *, findings: Findings) -> None:
     for path in folder.path.iterdir():
         if path.name.endswith(".tmp") or path.name.startswith((".run.json.a", ".events.jsonl.a")):
             findings.num_leftovers += 1
-        elif path.name not in ("run.json", "events.jsonl", "checkpoints", "mnist_cnn.pt"):
+        elif path.name not in KNOWN_NAMES:
             findings.add("differing", folder.run_id, f"its folder holds {path.name}")
     for path in folder.checkpoints.iterdir() if folder.checkpoints.exists() else ():
         if path.name.endswith(".tmp") or (path.suffix == ".pt" and not path.with_suffix(".json").exists()):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import psutil
 
-from mnist_shared.training.manifests import checkpoint_names
+from mnist_shared.volume.manifests import checkpoint_names
 from tests.soak.crew import Crew, Held, Member
 from tests.soak.stage import Stage
 from tests.soak.workload import Workload
@@ -173,5 +173,5 @@ class Faults:
         run_id = self.chance.choice(list(self.workload.runs))
         message = redis.hget(keys.run(run_id), "message")
         if message:
-            redis.rpush(keys.queue, *[message] * 5)
+            redis.rpush(keys.messages("normal"), *[message] * 5)
             self._note(REPEAT)

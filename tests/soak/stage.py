@@ -13,7 +13,7 @@ from redis import Redis
 from mnist_shared.storage.connection import connect
 from mnist_shared.storage.events import EventLog
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.run_folder import RunFolder
 from tests.conftest import Server, start_server
 
 

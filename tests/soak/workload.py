@@ -9,9 +9,9 @@ from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished
 from mnist_shared.contracts.names import new_run_id
 from mnist_shared.contracts.requests import EvaluateRequest, Request, ResumeRequest, TrainRequest
-from mnist_shared.contracts.runs import RunResult, RunState
+from mnist_shared.contracts.runs import Priority, RunResult, RunState, SubmitOptions
 from mnist_shared.storage.events import ToldEvent
-from mnist_shared.training.manifests import list_checkpoints
+from mnist_shared.volume.manifests import list_checkpoints
 from tests.processes import wait_for_state
 from tests.soak.stage import Stage
 
@@ -23,6 +23,7 @@ CONFIGS = {
     "every epoch": BASE.model_copy(update={"checkpoint_every_seconds": 0.0, "seed": 4, "keep_last": 3}),
     "held out": BASE.model_copy(update={"epochs": 3, "validation_size": 200, "seed": 5, "lr": 0.003, "gamma": 0.9}),
 }
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 TOO_LONG_SECONDS = 120.0  # an undisturbed run takes seconds
 
 History = list[dict[str, Any]]
@@ -131,8 +132,9 @@ class Workload:
     def _submit(self, kind: str, config: str, *, parent: str | None = None) -> Submitted:
         run = Submitted(new_run_id(), kind, config, parent)
         self.runs[run.run_id] = run
+        options = SubmitOptions(priority=PRIORITIES[len(self.runs) % len(PRIORITIES)])
         # The same id each time: when an answer is lost, the connection asks again and it is submitted once.
-        self.stage.store.submit(_request(kind, config, parent), run_id=run.run_id)
+        self.stage.store.submit(_request(kind, config, parent), run_id=run.run_id, options=options)
         run.is_acknowledged = True
         return run
 

@@ -66,7 +66,7 @@ def test_a_message_delivered_five_times_runs_its_run_once(worker: Worker, store:
     run_id = store.submit(request).run_id
     message = store.redis.hget(store.keys.run(run_id), "message")
     for _ in range(4):
-        store.redis.lpush(store.keys.queue, message)
+        store.redis.lpush(store.keys.messages("normal"), message)
     record = wait_for_state(store, run_id)
     after = wait_for_state(store, store.submit(count_to(1)).run_id)  # the copies were served before this one
     assert (record.state, record.attempt, after.state) == (RunState.SUCCEEDED, 1, RunState.SUCCEEDED)
@@ -130,7 +130,7 @@ def test_hostile_task_arguments_are_refused_and_harm_nothing(worker: Worker, sto
         envelope = json.loads(message)
         body = [arguments, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
         envelope["body"] = base64.b64encode(json.dumps(body).encode()).decode()
-        store.redis.lpush(store.keys.queue, json.dumps(envelope))
+        store.redis.lpush(store.keys.messages("normal"), json.dumps(envelope))
     assert wait_for_state(store, store.submit(count_to(1)).run_id).state is RunState.SUCCEEDED
     assert {path.name for path in (tmp_path / "storage" / "runs").iterdir()} <= {
         record.id for record in store.latest(10)

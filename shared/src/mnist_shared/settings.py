@@ -20,7 +20,8 @@ class Settings:
 
     storage_dir: Path  # MNIST_STORAGE_DIR: the shared volume
     data_dir: Path  # MNIST_DATA_DIR: where data sets lie, or are downloaded to
-    broker_url: str | None = field(default=None, repr=False)  # MNIST_BROKER_URL; it may hold a password
+    # MNIST_BROKER_URL; it may hold a password, or get the one in the file MNIST_BROKER_PASSWORD_FILE
+    broker_url: str | None = field(default=None, repr=False)
     lease_seconds: float = DEFAULT_LEASE_SECONDS  # MNIST_LEASE_SECONDS: silence after which a worker counts as lost
 
     @property
@@ -55,9 +56,32 @@ class Settings:
         return cls(
             storage_dir=storage_dir,
             data_dir=data_dir,
-            broker_url=broker or environment.get("MNIST_BROKER_URL") or None,
+            broker_url=broker or _broker_url(environment),
             lease_seconds=_lease_seconds(environment.get("MNIST_LEASE_SECONDS")),
         )
+
+
+def _broker_url(environment: Mapping[str, str]) -> str | None:
+    """MNIST_BROKER_URL; one without a password gets the one in the file, where a container's secrets lie."""
+    url, path = environment.get("MNIST_BROKER_URL") or None, environment.get("MNIST_BROKER_PASSWORD_FILE")
+    if url is None or not path:
+        return url
+    from urllib.parse import quote, urlsplit
+
+    try:
+        parts = urlsplit(url)
+        if parts.password is not None:
+            return url
+        password = Path(path).read_text(encoding="utf-8").strip()
+        if not password:
+            raise ValueError("it is empty")
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"The password file {path} cannot be used: {error}.",
+            hint="Make MNIST_BROKER_PASSWORD_FILE name a file that holds the password, and is readable here.",
+        ) from error
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}").geturl()
 
 
 def _lease_seconds(text: str | None) -> float:

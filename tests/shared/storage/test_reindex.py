@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from mnist_shared.contracts.runs import RunFile, RunState
+from mnist_shared.contracts.runs import RunFile, RunState, SubmitOptions
 from mnist_shared.errors import LeaseLost, RunNotFound, VolumeError
 from mnist_shared.storage.archive import write_events
 from mnist_shared.storage.events import EventLog
 from mnist_shared.storage.reindex import reindex
 from mnist_shared.storage.runs import Grant, RunStore
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.run_folder import RunFolder
 from tests.shared.storage.conftest import TRAIN, types
 from tests.shared.storage.test_runs import PROGRESS, RESULT, checkpoint, epoch
 
 
-def begin(store: RunStore, runs_dir: Path) -> Grant:
+def begin(store: RunStore, runs_dir: Path, *, options: SubmitOptions | None = None) -> Grant:
     """A run as a worker begins it: claimed, with its run.json."""
-    grant = store.claim(store.submit(TRAIN).run_id, worker="w")
+    grant = store.claim(store.submit(TRAIN, options=options).run_id, worker="w")
     assert grant
     folder = RunFolder(runs_dir, grant.run_id)
     folder.checkpoints.mkdir(parents=True)
-    run_file = RunFile(id=grant.run_id, request=TRAIN, num_threads=1, device="cpu", versions={})
+    run_file = RunFile(id=grant.run_id, request=TRAIN, options=grant.options, num_threads=1, device="cpu", versions={})
     folder.run_file.write_text(run_file.model_dump_json())
     return grant
 
@@ -54,7 +54,7 @@ def test_finished_work_survives_the_loss_of_everything_in_redis(store: RunStore,
     assert after.submitted_at == before.submitted_at
     assert types(log, grant.run_id) == told
     assert store.resolve("last") == grant.run_id
-    assert store.redis.llen(store.keys.queue) == 0
+    assert store.redis.llen(store.keys.messages("normal")) == 0
     assert reindex(store, tmp_path).known == [grant.run_id]
 
 
@@ -68,7 +68,26 @@ def test_unfinished_work_is_queued_again_beyond_the_reach_of_its_old_owner(store
     grant = store.claim(stale.run_id, worker="v")
     assert grant
     assert grant.attempt == 8  # its files come after those of attempt 7
-    assert store.redis.llen(store.keys.queue) == 1
+    assert store.redis.llen(store.keys.messages("normal")) == 1
+
+
+def test_what_was_said_about_a_run_comes_back_with_it(store: RunStore, tmp_path: Path) -> None:
+    parent = begin(store, tmp_path)
+    end(store, parent, tmp_path)
+    options = SubmitOptions(tags=("a", "b"), priority="high", retry_of=parent.run_id, fingerprint="f" * 64)
+    grant = begin(store, tmp_path, options=options)
+    end(store, grant, tmp_path)
+    unfinished = begin(store, tmp_path, options=SubmitOptions(name="baseline", priority="low"))
+    store.redis.flushall()
+    other = store.submit(TRAIN, options=SubmitOptions(name="baseline"))
+    reindex(store, tmp_path)
+    assert store.get(grant.run_id).options == grant.options
+    assert store.resolve(grant.options.name or "") == grant.run_id
+    assert [record.id for record in store.search(tags={"b"}, count=5)] == [grant.run_id]
+    assert store.find_succeeded("f" * 64) == grant.run_id
+    assert store.children(parent.run_id) == [grant.run_id]
+    assert store.get(unfinished.run_id).options.name == "baseline-2"  # its own is another's now
+    assert (store.position(other.run_id), store.position(unfinished.run_id)) == (0, 1)
 
 
 def test_what_is_no_run_folder_is_passed_over_or_named(store: RunStore, tmp_path: Path) -> None:

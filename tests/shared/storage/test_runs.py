@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, EpochFinished
+from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, EpochFinished, Finished
 from mnist_shared.contracts.requests import TrainRequest
 from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, Progress, RunError, RunState, TrainResult
 from mnist_shared.errors import ContractError, InvalidInput, LeaseLost, RunNotFound
 from mnist_shared.storage.events import EventLog
+from mnist_shared.storage.grants import Telling
 from mnist_shared.storage.runs import MAX_ATTEMPTS, RunStore
 from tests.shared.storage.conftest import TRAIN, somebody_reaps, types
 
@@ -18,6 +19,9 @@ RESULT = TrainResult(
     weights_sha256="0" * 64, model_file="mnist_cnn.pt",
 )  # fmt: skip
 ERROR = RunError(kind="VolumeError", message="The volume is full.", hint="Free space.", attempt=1)
+SUCCEEDED = Finished(state=RunState.SUCCEEDED, result=RESULT)
+FAILED = Finished(state=RunState.FAILED, error=ERROR)
+CANCELLED = Finished(state=RunState.CANCELLED)
 PROGRESS = Progress(epoch=0, epochs=1, batch=3, num_batches=10, loss=0.5)
 
 
@@ -38,13 +42,13 @@ def test_a_submitted_run_is_queued_with_its_message_in_the_list(store: RunStore)
     record = store.get(submission.run_id)
     assert (record.state, record.request, record.attempt) == (RunState.QUEUED, TRAIN, 0)
     assert submission.position == 0
-    assert store.redis.llen(store.keys.queue) == 1
+    assert store.redis.llen(store.keys.messages("normal")) == 1
 
 
 def test_submitting_twice_with_one_id_submits_once(store: RunStore) -> None:
     for _ in range(2):
         assert store.submit(TRAIN, run_id="0123456789ab").position == 0
-    assert store.redis.llen(store.keys.queue) == 1
+    assert store.redis.llen(store.keys.messages("normal")) == 1
     other = TrainRequest(config=TrainConfig(epochs=2))
     with pytest.raises(InvalidInput, match="another request"):
         store.submit(other, run_id="0123456789ab")
@@ -53,7 +57,7 @@ def test_submitting_twice_with_one_id_submits_once(store: RunStore) -> None:
 def test_runs_are_served_in_the_order_of_their_submission(store: RunStore) -> None:
     submitted = [store.submit(TRAIN) for _ in range(5)]
     assert [one.position for one in submitted] == [0, 1, 2, 3, 4]
-    messages = store.redis.lrange(store.keys.queue, 0, -1)[::-1]
+    messages = store.redis.lrange(store.keys.messages("normal"), 0, -1)[::-1]
     assert all(one.run_id in message for one, message in zip(submitted, messages, strict=True))
 
 
@@ -92,7 +96,7 @@ def test_an_owner_is_told_of_a_cancel_with_every_answer(store: RunStore) -> None
     assert store.cancel(run_id) == "requested"
     assert store.renew(grant)
     assert store.append(grant, epoch(1), sequence=1)
-    store.confirm_cancelled(grant)
+    store.finish(grant, CANCELLED)
     assert store.get(run_id).state is RunState.CANCELLED
     assert store.cancel(run_id) == "final"
 
@@ -111,7 +115,7 @@ def test_a_run_nobody_owns_any_more_is_cancelled_at_once(store: RunStore, expire
     expire(run_id)
     assert store.cancel(run_id) == "cancelled"
     with pytest.raises(LeaseLost):
-        store.succeed(grant, RESULT)
+        store.finish(grant, SUCCEEDED)
 
 
 def test_an_event_sent_again_is_told_once(store: RunStore, log: EventLog) -> None:
@@ -121,6 +125,25 @@ def test_an_event_sent_again_is_told_once(store: RunStore, log: EventLog) -> Non
     for _ in range(3):
         store.append(grant, epoch(1), sequence=1)
     assert types(log, run_id) == ["submitted", "attempt_started", "epoch"]
+
+
+def test_events_told_together_are_told_in_order_and_each_once(store: RunStore, log: EventLog) -> None:
+    grant = store.claim(store.submit(TRAIN).run_id, worker="w")
+    assert grant
+    tellings = [
+        Telling(1, epoch(1), PROGRESS),
+        Telling(2, CheckpointSaved(checkpoint=checkpoint()), checkpoint=checkpoint()),
+        Telling(3, epoch(1)),  # told before, under another number
+        Telling(4, epoch(2)),
+    ]
+    store.append_all(grant, tellings[:2])
+    store.append_all(grant, tellings)  # the first answer was lost, and there is more to tell by now
+    told = types(log, grant.run_id)
+    assert told == ["submitted", "attempt_started", "epoch", "checkpoint_saved", "epoch"]
+    record = store.get(grant.run_id)
+    assert (record.progress, record.checkpoint, record.attempts_without_checkpoint) == (PROGRESS, checkpoint(), 0)
+    assert [one.event.type for one in store.replay(grant)] == told
+    assert store.replay(grant) == log.replay(grant.run_id)
 
 
 def test_an_epoch_is_told_once_however_many_attempts_reach_it(
@@ -156,7 +179,7 @@ def test_a_finish_whose_answer_was_lost_may_be_repeated(store: RunStore, log: Ev
     grant = store.claim(run_id, worker="w")
     assert grant
     for _ in range(2):
-        store.succeed(grant, RESULT)
+        store.finish(grant, SUCCEEDED)
     record = store.get(run_id)
     assert (record.state, record.result) == (RunState.SUCCEEDED, RESULT)
     assert types(log, run_id) == ["submitted", "attempt_started", "finished"]
@@ -166,7 +189,7 @@ def test_a_failed_run_keeps_its_error(store: RunStore) -> None:
     run_id = store.submit(TRAIN).run_id
     grant = store.claim(run_id, worker="w")
     assert grant
-    store.fail(grant, ERROR)
+    store.finish(grant, FAILED)
     assert store.get(run_id).error == ERROR
 
 
@@ -174,14 +197,14 @@ def test_a_run_handed_back_is_the_next_to_be_served_and_not_charged(store: RunSt
     first, second = store.submit(TRAIN).run_id, store.submit(TRAIN).run_id
     grant = store.claim(first, worker="w")
     assert grant
-    store.redis.rpop(store.keys.queue)
+    store.redis.rpop(store.keys.messages("normal"))
     for _ in range(2):  # the second time as if the answer had been lost
         store.release(grant)
     record = store.get(first)
     assert (record.state, record.attempts_without_checkpoint) == (RunState.QUEUED, 0)
     assert (store.position(first), store.position(second)) == (0, 1)
-    assert first in store.redis.lindex(store.keys.queue, -1)
-    assert store.redis.llen(store.keys.queue) == 2
+    assert first in store.redis.lindex(store.keys.messages("normal"), -1)
+    assert store.redis.llen(store.keys.messages("normal")) == 2
     assert types(log, first)[-1] == "handed_back"
 
 
@@ -209,11 +232,12 @@ def test_a_lost_run_is_queued_again_and_its_old_owner_commits_nothing(
     before = store.redis.hgetall(store.keys.run(run_id)), log.replay(run_id)
     for write in (
         lambda: store.renew(stale),
+        lambda: store.replay(stale),
         lambda: store.append(stale, epoch(1), sequence=1),
         lambda: store.append(stale, CheckpointSaved(checkpoint=checkpoint()), sequence=2, checkpoint=checkpoint()),
-        lambda: store.succeed(stale, RESULT),
-        lambda: store.fail(stale, ERROR),
-        lambda: store.confirm_cancelled(stale),
+        lambda: store.finish(stale, SUCCEEDED),
+        lambda: store.finish(stale, FAILED),
+        lambda: store.finish(stale, CANCELLED),
         lambda: store.release(stale),
     ):
         with pytest.raises(LeaseLost):
@@ -224,7 +248,7 @@ def test_a_lost_run_is_queued_again_and_its_old_owner_commits_nothing(
 def test_a_live_lease_is_not_reaped(store: RunStore) -> None:
     run_id = store.submit(TRAIN).run_id
     store.claim(run_id, worker="w")
-    store.redis.delete(store.keys.queue)
+    store.redis.delete(store.keys.messages("normal"))
     somebody_reaps(store)
     assert store.reap() == []
 
@@ -284,12 +308,12 @@ def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(store: RunStore, expir
 def test_runs_whose_message_was_lost_are_woken_in_their_order(store: RunStore) -> None:
     runs = [store.submit(TRAIN).run_id for _ in range(4)]
     for _ in range(3):
-        store.redis.rpop(store.keys.queue)  # popped by workers that died before they claimed
+        store.redis.rpop(store.keys.messages("normal"))  # popped by workers that died before they claimed
     assert store.reap() == []  # young: they may yet be claimed
     for run_id in runs:
         store.redis.hset(store.keys.run(run_id), "woken_ms", 1)
     assert sorted(one.run_id for one in store.reap()) == sorted(runs[:3])
-    messages = store.redis.lrange(store.keys.queue, 0, -1)[::-1]
+    messages = store.redis.lrange(store.keys.messages("normal"), 0, -1)[::-1]
     assert all(run_id in message for run_id, message in zip(runs, messages, strict=True))
     assert store.reap() == []
 
@@ -299,7 +323,7 @@ def test_runs_whose_message_was_lost_are_woken_in_their_order(store: RunStore) -
 )
 def test_garbage_in_the_list_does_not_disturb_the_reaper(store: RunStore, garbage: bytes) -> None:
     store.submit(TRAIN)
-    store.redis.rpush(store.keys.queue, garbage)
+    store.redis.rpush(store.keys.messages("normal"), garbage)
     assert store.reap() == []
 
 

@@ -1,7 +1,7 @@
 """The Lua scripts against a model in plain Python, under any interleaving of their callers.
 
 The model is the specification in thirty lines: who owns a run, what a stale owner may still do (nothing), which events
-are told, and in which order the runs stand in the queue.
+are told, in which order the runs stand in the queue, and what becomes of those that wait for others.
 """
 
 import json
@@ -23,21 +23,28 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from mnist_shared.contracts.events import CheckpointSaved, EpochFinished
-from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, RunState
-from mnist_shared.errors import LeaseLost
+from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, Priority, RunState, SubmitOptions
+from mnist_shared.errors import InvalidInput, LeaseLost
 from mnist_shared.storage.events import EventLog
+from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.runs import MAX_ATTEMPTS, Grant, RunStore
+from mnist_shared.storage.workers import WorkerRegistry
 from tests.shared.storage.conftest import TRAIN, somebody_reaps
-from tests.shared.storage.test_runs import ERROR, RESULT
+from tests.shared.storage.test_runs import CANCELLED, FAILED, SUCCEEDED
 
-MAX_RUNS = 3  # at once: few, so that much happens to each
+MAX_RUNS = 4  # at once: few, so that much happens to each
 HEAD_LOOK = 10  # messages that the reaper looks at
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+LAST = {"succeeded": SUCCEEDED, "failed": FAILED, "cancelled": CANCELLED}
 
 
 @dataclass
 class Model:
     """One run, as it should be."""
 
+    options: SubmitOptions
+    waits_for: str | None = None
+    failures: int = 0
     state: str = "queued"
     attempt: int = 0
     charged: int = 0
@@ -52,9 +59,9 @@ class Model:
     told_epoch: int = 0
     events: list[str] = field(default_factory=lambda: ["submitted"])
 
-    def end(self, state: str) -> None:
-        self.state, self.owner = state, None
-        self.events.append("finished")
+    @property
+    def waits_in_the_queue(self) -> bool:
+        return self.state == "queued" and self.waits_for is None
 
 
 class RunStateMachine(RuleBasedStateMachine):
@@ -71,23 +78,48 @@ class RunStateMachine(RuleBasedStateMachine):
         self.reaper = RunStore(self.redis, lease_seconds=1)  # content with a server that is up for a second
         self.log = EventLog(self.redis)
         self.models: dict[str, Model] = {}
-        self.messages: list[str] = []  # the next to be served comes last
+        self.messages: dict[Priority, list[str]] = {
+            priority: [] for priority in PRIORITIES
+        }  # the next to be served last
         self.sequence = self.accidents = 0
+        self.is_paused = False
 
     # ---- clients -----------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.num_living() < MAX_RUNS)
-    @rule(target=runs)
-    def submit(self) -> str:
-        run_id = self.store.submit(TRAIN).run_id
-        self.sequence += 1
-        self.models[run_id] = Model(score=self.sequence)
-        self.messages.insert(0, run_id)
+    @rule(target=runs, priority=st.sampled_from(PRIORITIES), retries=st.integers(0, 2))
+    def submit(self, priority: Priority, retries: int) -> str:
+        options = SubmitOptions(priority=priority, retries=retries)
+        run_id = self.store.submit(TRAIN, options=options).run_id
+        self.models[run_id] = Model(options)
+        self.queue_last(run_id)
         return run_id
+
+    @precondition(lambda self: self.num_living() < MAX_RUNS)
+    @rule(target=runs, parent=runs, priority=st.sampled_from(PRIORITIES))
+    def submit_after_another(self, parent: str, priority: Priority) -> object:
+        options = SubmitOptions(priority=priority, after=parent)
+        state = self.models[parent].state
+        if state in ("failed", "cancelled"):
+            with pytest.raises(InvalidInput):
+                self.store.submit(TRAIN, options=options)
+            return multiple()
+        submission = self.store.submit(TRAIN, options=options)
+        model = self.models[submission.run_id] = Model(options, waits_for=None if state == "succeeded" else parent)
+        assert submission.waits_for == model.waits_for
+        if not model.waits_for:
+            self.queue_last(submission.run_id)
+        return submission.run_id
 
     @rule(run_id=runs)
     def submit_again(self, run_id: str) -> None:
-        self.store.submit(TRAIN, run_id=run_id)
+        self.store.submit(TRAIN, run_id=run_id, options=self.models[run_id].options)
+
+    @rule()
+    def pause_or_resume(self) -> None:
+        queue = Queue(self.redis)
+        (queue.resume if self.is_paused else queue.pause)()
+        self.is_paused = not self.is_paused
 
     @rule(run_id=runs, force=st.booleans())
     def cancel(self, run_id: str, force: bool) -> None:
@@ -95,7 +127,7 @@ class RunStateMachine(RuleBasedStateMachine):
         answer = self.store.cancel(run_id, force=force)
         if model.state == "queued" or (model.state == "running" and (force or model.lease_ended)):
             assert answer == "cancelled"
-            model.end("cancelled")
+            self.end(run_id, "cancelled")
         elif model.state == "running":
             assert answer == "requested"
             if not model.cancel:
@@ -110,7 +142,10 @@ class RunStateMachine(RuleBasedStateMachine):
     def claim(self, run_id: str, nonce: str) -> object:
         model = self.models[run_id]
         grant = self.store.claim(run_id, worker="w", nonce=nonce)
-        if model.state == "queued":
+        if model.waits_in_the_queue and self.is_paused:
+            assert grant is None
+            model.aged = True
+        elif model.waits_in_the_queue:
             model.state = "running"
             model.attempt += 1
             model.charged += 1
@@ -126,6 +161,29 @@ class RunStateMachine(RuleBasedStateMachine):
         else:
             assert grant is None
         return multiple()
+
+    @rule(run_id=runs)
+    def a_worker_serves(self, run_id: str) -> None:
+        """From claim to success, with nothing in between."""
+        grant = self.claim(run_id, "c")
+        if isinstance(grant, Grant):
+            self.finish(grant, "succeeded", False)
+
+    @rule(run_id=runs, cancel=st.booleans())
+    def a_worker_fails(self, run_id: str, cancel: bool) -> None:
+        """From claim to an error that may not come again."""
+        grant = self.claim(run_id, "d")
+        if isinstance(grant, Grant):
+            if cancel:
+                self.cancel(run_id, False)
+            self.finish(grant, "failed", True)
+
+    @rule(run_id=runs)
+    def claim_by_a_drained_worker(self, run_id: str) -> None:
+        WorkerRegistry(self.redis).drain("drained")
+        assert self.store.claim(run_id, worker="drained") is None
+        if self.models[run_id].waits_in_the_queue:
+            self.models[run_id].aged = True
 
     @rule(grant=grants)
     def renew(self, grant: Grant) -> None:
@@ -171,23 +229,26 @@ class RunStateMachine(RuleBasedStateMachine):
             model.charged = 0
             model.events.append("checkpoint_saved")
 
-    @rule(grant=grants, state=st.sampled_from(["succeeded", "failed", "cancelled"]))
-    def finish(self, grant: Grant, state: str) -> None:
+    @rule(grant=grants, state=st.sampled_from(["succeeded", "failed", "failed", "cancelled"]), retry=st.booleans())
+    def finish(self, grant: Grant, state: str, retry: bool) -> None:
         model = self.models[grant.run_id]
-        call = {
-            "succeeded": lambda: self.store.succeed(grant, RESULT),
-            "failed": lambda: self.store.fail(grant, ERROR),
-            "cancelled": lambda: self.store.confirm_cancelled(grant),
-        }[state]
         if model.closed_by == grant:
-            call()  # the answer to the first call was lost: nothing changes
-        elif self.owns(grant):
-            call()
-            model.closed_by = grant
-            model.end(state)
-        else:
+            self.store.finish(grant, LAST[state], retry=retry)  # the first answer was lost: nothing changes
+        elif not self.owns(grant):
             with pytest.raises(LeaseLost):
-                call()
+                self.store.finish(grant, LAST[state], retry=retry)
+        else:
+            self.store.finish(grant, LAST[state], retry=retry)
+            model.closed_by = grant
+            if state != "failed" or not retry or model.failures >= model.options.retries:
+                self.end(grant.run_id, state)
+            elif model.cancel:
+                self.end(grant.run_id, "cancelled")
+            else:
+                model.failures += 1
+                model.charged = max(0, model.charged - 1)
+                model.events.append("attempt_failed")
+                self.queue_last(grant.run_id)
 
     @rule(grant=grants)
     def release(self, grant: Grant) -> None:
@@ -198,7 +259,7 @@ class RunStateMachine(RuleBasedStateMachine):
             self.store.release(grant)
             model.released_by = grant
             if model.cancel:
-                model.end("cancelled")
+                self.end(grant.run_id, "cancelled")
             else:
                 model.charged = max(0, model.charged - 1)
                 model.events.append("handed_back")
@@ -218,9 +279,9 @@ class RunStateMachine(RuleBasedStateMachine):
             model = self.models[run_id]
             model.events.append("attempt_lost")
             if model.cancel:
-                model.end("cancelled")
+                self.end(run_id, "cancelled")
             elif model.charged >= MAX_ATTEMPTS:
-                model.end("failed")
+                self.end(run_id, "failed")
             else:
                 self.requeue_first(run_id)
         self.wake_the_forgotten()
@@ -243,25 +304,27 @@ class RunStateMachine(RuleBasedStateMachine):
         self.silence(grant)
         self.reap()
 
-    @rule()
-    def the_broker_loses_its_messages(self) -> None:
-        self.redis.delete(self.store.keys.queue)
-        self.messages = []
+    @rule(priority=st.sampled_from(PRIORITIES))
+    def the_broker_loses_its_messages(self, priority: Priority) -> None:
+        self.redis.delete(self.store.keys.messages(priority))
+        self.messages[priority] = []
 
-    @rule()
-    def a_message_is_popped_and_lost(self) -> None:
-        self.redis.rpop(self.store.keys.queue)
-        self.messages = self.messages[:-1]
+    @rule(priority=st.sampled_from(PRIORITIES))
+    def a_message_is_popped_and_lost(self, priority: Priority) -> None:
+        self.redis.rpop(self.store.keys.messages(priority))
+        self.messages[priority] = self.messages[priority][:-1]
 
-    @rule(run_id=runs)
-    def a_message_is_delivered_again(self, run_id: str) -> None:
-        self.redis.lpush(self.store.keys.queue, self.redis.hget(self.store.keys.run(run_id), "message"))
-        self.messages.insert(0, run_id)
+    @rule(run_id=runs, priority=st.sampled_from(PRIORITIES))
+    def a_message_is_delivered_again(self, run_id: str, priority: Priority) -> None:
+        """Into any of the lists."""
+        message = self.redis.hget(self.store.keys.run(run_id), "message")
+        self.redis.lpush(self.store.keys.messages(priority), message)
+        self.messages[priority].insert(0, run_id)
 
     @rule()
     def time_passes_in_the_queue(self) -> None:
         for run_id, model in self.models.items():
-            if model.state == "queued":
+            if model.waits_in_the_queue:
                 model.aged = True
                 self.redis.hset(self.store.keys.run(run_id), "woken_ms", 1)
 
@@ -273,13 +336,16 @@ class RunStateMachine(RuleBasedStateMachine):
         for run_id, model in self.models.items():
             record = self.store.get(run_id)
             assert (record.state, record.attempt) == (RunState(model.state), model.attempt)
-            assert record.attempts_without_checkpoint == model.charged
+            assert (record.attempts_without_checkpoint, record.failures) == (model.charged, model.failures)
+            assert record.waits_for == model.waits_for
+            assert self.store.dependents(run_id) == [r for r, m in self.models.items() if m.waits_for == run_id]
             assert [told.event.type for told in self.log.replay(run_id)] == model.events
-        queued = sorted((m.score, run_id) for run_id, m in self.models.items() if m.state == "queued")
-        assert self.redis.zrange(keys.queued, 0, -1) == [run_id for _, run_id in queued]
+        assert self.redis.zrange(keys.queued, 0, -1) == [run_id for p in PRIORITIES for run_id in self.queued(p)]
+        assert self.redis.smembers(keys.blocked) == {r for r, m in self.models.items() if m.waits_for}
         assert set(self.redis.zrange(keys.leases, 0, -1)) == {r for r, m in self.models.items() if m.state == "running"}
-        listed = [json.loads(message)["headers"]["id"] for message in self.redis.lrange(keys.queue, 0, -1)]
-        assert listed == self.messages
+        for priority, messages in self.messages.items():
+            listed = self.redis.lrange(keys.messages(priority), 0, -1)
+            assert [json.loads(message)["headers"]["id"] for message in listed] == messages
 
     def num_living(self) -> int:
         return sum(model.state in ("queued", "running") for model in self.models.values())
@@ -292,22 +358,47 @@ class RunStateMachine(RuleBasedStateMachine):
         told = self.models[grant.run_id].told
         return max(1, told) if again else told + 1
 
+    def queued(self, priority: Priority) -> list[str]:
+        """Those of one priority, the next to be served first."""
+        its = [(m.score, r) for r, m in self.models.items() if m.waits_in_the_queue and m.options.priority == priority]
+        return [run_id for _, run_id in sorted(its)]
+
+    def queue_last(self, run_id: str) -> None:
+        model = self.models[run_id]
+        model.state, model.owner, model.aged = "queued", None, False
+        self.sequence += 1
+        model.score = self.sequence
+        self.messages[model.options.priority].insert(0, run_id)
+
     def requeue_first(self, run_id: str) -> None:
         model = self.models[run_id]
-        waiting = [m.score for m in self.models.values() if m.state == "queued"]
+        waiting = self.queued(model.options.priority)
         model.state, model.owner, model.aged = "queued", None, False
-        model.score = min(waiting) - 1 if waiting else 0
-        self.messages.append(run_id)
+        model.score = self.models[waiting[0]].score - 1 if waiting else 0
+        self.messages[model.options.priority].append(run_id)
+
+    def end(self, run_id: str, state: str) -> None:
+        model = self.models[run_id]
+        model.state, model.owner, model.waits_for = state, None, None
+        model.events.append("finished")
+        for dependent, its in self.models.items():
+            if its.waits_for == run_id and state == "succeeded":
+                its.waits_for = None
+                self.queue_last(dependent)
+            elif its.waits_for == run_id:
+                self.end(dependent, "cancelled")
 
     def wake_the_forgotten(self) -> None:
-        last = [self.models[r].score for r in self.messages[-HEAD_LOOK:] if self.models[r].state == "queued"]
-        if not last and self.messages:
-            return
-        waiting = sorted((m.score, r) for r, m in self.models.items() if m.state == "queued")
-        for score, run_id in reversed(waiting):
-            if (not last or score < last[-1]) and self.models[run_id].aged:
-                self.messages.append(run_id)
-                self.models[run_id].aged = False
+        for priority in PRIORITIES if not self.is_paused else ():
+            waiting = self.queued(priority)
+            listed = [run_id for run_id in self.messages[priority][-HEAD_LOOK:] if run_id in waiting]
+            if not listed and self.messages[priority]:
+                continue
+            before = waiting[: waiting.index(listed[-1])] if listed else waiting
+            for run_id in reversed(before):
+                if self.models[run_id].aged:
+                    self.messages[priority].append(run_id)
+                    self.models[run_id].aged = False
 
 
 def test_the_scripts_do_what_the_model_says(client: Redis, store: RunStore) -> None:

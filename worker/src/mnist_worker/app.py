@@ -8,7 +8,7 @@ from kombu import Exchange, Queue  # type: ignore[attr-defined]
 
 from mnist_shared.contracts.requests import QUEUE
 from mnist_shared.storage.connection import SOCKET_TIMEOUT_SECONDS
-from mnist_shared.storage.keys import Keys
+from mnist_shared.storage.keys import KOMBU_SEPARATOR, PRIORITY_STEPS, Keys
 
 
 def make_app(
@@ -43,6 +43,9 @@ def make_app(
             "on_unusable": on_unusable,
             "is_ready": is_ready,
             "global_keyprefix": keys.prefix,
+            # A list a priority, and BRPOP is given them in this order: it takes from the first that has something.
+            "priority_steps": list(PRIORITY_STEPS.values()),
+            "sep": KOMBU_SEPARATOR,
             "visibility_timeout": 86_400,
             "socket_keepalive": True,
             "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,

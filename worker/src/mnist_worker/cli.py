@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -16,6 +17,9 @@ from mnist_shared.contracts.names import checked_worker_name
 from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MissingPart, MnistError
 from mnist_shared.settings import Settings
 from mnist_shared.storage.connection import broker_errors, connect, without_password
+from mnist_worker.gpu_claim import Claim, Policy, claim_gpu, list_gpus, read_policy, show_only
+from mnist_worker.heartbeat import Heartbeat
+from mnist_worker.logs import read_format, set_up_logging
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,11 @@ def serve(
             min=0, envvar="MNIST_KEEP_DAYS", help="Days after which ended runs leave `status`; 0: never. Files stay."
         ),
     ] = 90,
+    gpu_policy: Annotated[
+        str, typer.Option(envvar="MNIST_GPU_POLICY", help="When all GPUs are other workers': share, wait or cpu.")
+    ] = "share",
     log_level: Annotated[str, typer.Option(envvar="MNIST_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
+    log_format: Annotated[str, typer.Option(envvar="MNIST_LOG_FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Serve the queue: execute one run after the other. SIGTERM or Ctrl-C hands the present run back and stops.
 
@@ -56,9 +64,9 @@ def serve(
     """
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise InvalidInput(f"--log-level: {log_level!r} is not a level.", hint="Use debug, info, warning or error.")
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    worker_name = checked_worker_name(name or f"{socket.gethostname().partition('.')[0][:50]}-{secrets.token_hex(2)}")
+    set_up_logging(level=log_level, log_format=read_format(log_format), worker=worker_name)
+    policy = read_policy(gpu_policy)
     settings = Settings.from_environment(broker=broker, storage=storage)
     if settings.broker_url is None:
         raise BrokerUnreachable(
@@ -67,19 +75,45 @@ def serve(
     for part in ("torch", "torchvision"):
         if importlib.util.find_spec(part) is None:
             raise MissingPart(f"{part} is not installed.", hint="Install it with: pip install 'mnist-shared[train]'")
-    worker_name = checked_worker_name(name or f"{socket.gethostname().partition('.')[0][:50]}-{secrets.token_hex(2)}")
-    _wait_for_broker(settings.broker_url)
+    heartbeat = Heartbeat.from_environment()
+    _wait_for_broker(settings.broker_url, heartbeat)
+    # Kept until this process ends, and with it the GPU.
+    claim = None if no_cuda else _claim_gpu(settings, policy, worker_name, heartbeat)
 
     from mnist_worker.pool import TrainingPool
     from mnist_worker.server import serve_queue
     from mnist_worker.station import Station
 
     station = Station(name=worker_name, broker_url=settings.broker_url, lease_seconds=settings.lease_seconds)
-    pool = TrainingPool(station, settings=settings, num_threads=threads, no_cuda=no_cuda, no_mps=no_mps)
+    pool = TrainingPool(
+        station,
+        settings=settings,
+        num_threads=threads,
+        no_cuda=no_cuda,
+        no_mps=no_mps,
+        gpu_uuid=claim.gpu.uuid if claim else None,
+    )
     raise typer.Exit(serve_queue(station, pool, keep_days=keep_days))
 
 
-def _wait_for_broker(url: str) -> None:
+def _claim_gpu(settings: Settings, policy: Policy, worker: str, heartbeat: Heartbeat) -> Claim | None:
+    """A GPU of this worker's own, before any torch starts; None where there is none to be had."""
+    gpus = list_gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if not gpus:
+        return None
+    claim = claim_gpu(
+        settings.storage_dir / "gpus", gpus, policy=policy, worker=worker, on_wait=lambda: heartbeat.beat("starting")
+    )
+    show_only(claim)
+    if claim is None:
+        log.warning("all %d GPUs are taken by other workers; this one uses the CPU", len(gpus))
+    else:
+        shared = f", shared with {claim.sharers_before} more" if claim.sharers_before else ""
+        log.info("GPU %s (%s)%s", claim.gpu.uuid, claim.gpu.name, shared)
+    return claim
+
+
+def _wait_for_broker(url: str, heartbeat: Heartbeat) -> None:
     """Wait until the broker answers: under Compose or systemd a worker may well be the first to be up.
 
     Raises:
@@ -88,6 +122,7 @@ def _wait_for_broker(url: str) -> None:
     client = connect(url, retries=0)
     told = False
     while True:
+        heartbeat.beat("starting")
         try:
             with broker_errors(client):
                 client.ping()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from mnist_shared.contracts.events import Finished
@@ -21,10 +22,18 @@ class TrainingPool:
     """Made in the main process, started in each new pool process."""
 
     def __init__(
-        self, station: Station, *, settings: Settings, num_threads: int | None, no_cuda: bool, no_mps: bool
+        self,
+        station: Station,
+        *,
+        settings: Settings,
+        num_threads: int | None,
+        no_cuda: bool,
+        no_mps: bool,
+        gpu_uuid: str | None = None,  # of the one GPU that CUDA shows this worker
     ) -> None:
         self._station, self._settings = station, settings
         self._num_threads, self._no_cuda, self._no_mps = num_threads, no_cuda, no_mps
+        self._gpu_uuid = gpu_uuid
         self._bench: Workbench
         self._store: RunStore
 
@@ -36,14 +45,16 @@ class TrainingPool:
         # OpenMP reads it when torch is loaded. Threads that spin while they wait gain nothing on a quiet machine, and
         # cost up to half of the speed on one where others work too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        from mnist_worker.work import Workbench, library_versions, warm_up
+        from mnist_worker.work import Workbench, library_versions
 
         self._bench = Workbench(
             self._settings, num_threads=self._num_threads, no_cuda=self._no_cuda, no_mps=self._no_mps
         )
-        warm_up()
+        self._bench.warm_up()
         self._store = self._station.store()
         device = self._bench.device_info()
+        if device.kind == "cuda" and self._gpu_uuid:
+            device = device.model_copy(update={"uuid": self._gpu_uuid})
         self._station.report_device(device, library_versions())
         log.info("ready on %s (%s), %d threads", device.kind, device.name, device.num_threads)
 
@@ -58,4 +69,15 @@ class TrainingPool:
         def archive(grant: Grant, last: Finished) -> None:
             self._bench.archive(self._store, grant, last)
 
-        execute(run_id, store=self._store, worker=station.name, drain=station.drain, work=work, archive=archive)
+        def keep_log(grant: Grant) -> AbstractContextManager[None]:
+            return self._bench.keep_log(grant, worker=station.name)
+
+        execute(
+            run_id,
+            store=self._store,
+            worker=station.name,
+            drain=station.drain,
+            work=work,
+            archive=archive,
+            keep_log=keep_log,
+        )

@@ -5,20 +5,25 @@ away, the events wait; when it is back, they are told. An append is numbered, so
 twice.
 """
 
+import itertools
 import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from mnist_shared.contracts.events import BatchProgress, CheckpointSaved, RunEvent
 from mnist_shared.contracts.progress import advance
 from mnist_shared.contracts.runs import Progress
 from mnist_shared.errors import BrokerUnreachable, LeaseLost
+from mnist_shared.storage.grants import Telling
 from mnist_shared.storage.runs import Grant, RunStore
+from mnist_worker.event_lines import line_of
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
+MAX_AT_ONCE = 50  # events in one call: a script should be brief
 MAX_BACKLOG = 200  # from here on, batch progress is dropped: nobody watches while the broker is away
 
 
@@ -42,6 +47,8 @@ class Reporter:
 
     def tell(self, event: RunEvent) -> None:
         """Leave an event to be told."""
+        if line := line_of(event):
+            log.info("run %s: %s", self._grant.run_id, line)
         with self._changed:
             if isinstance(event, BatchProgress) and len(self._outbox) >= MAX_BACKLOG:
                 return
@@ -93,15 +100,16 @@ class Reporter:
                     self._changed.wait(timeout=max(0.0, renew_at - time.monotonic()))
                 if self._stopping:
                     return
-                waiting = self._outbox[0] if self._outbox else None
+                waiting = list(itertools.islice(self._outbox, MAX_AT_ONCE))
             try:
                 if time.monotonic() >= renew_at:
                     self._note(self._store.renew(self._grant))
                     renew_at = time.monotonic() + self._store.renew_seconds
                 if waiting:
-                    self._note(self._append(*waiting))
+                    self._note(self._append(waiting))
                     with self._changed:
-                        self._outbox.popleft()
+                        for _ in waiting:
+                            self._outbox.popleft()
                         self._changed.notify_all()
                 self._reachable = True
             except BrokerUnreachable as error:
@@ -118,16 +126,15 @@ class Reporter:
                     self._changed.notify_all()
                 return
 
-    def _append(self, sequence: int, event: RunEvent) -> bool:
-        progress = advance(self._progress, event)
-        cancel_requested = self._store.append(
-            self._grant,
-            event,
-            sequence=sequence,
-            progress=progress if progress != self._progress else None,
-            checkpoint=event.checkpoint if isinstance(event, CheckpointSaved) else None,
-        )
-        self._progress = progress
+    def _append(self, waiting: Sequence[tuple[int, RunEvent]]) -> bool:
+        tellings, before = [], self._progress
+        for sequence, event in waiting:
+            after = advance(before, event)
+            checkpoint = event.checkpoint if isinstance(event, CheckpointSaved) else None
+            tellings.append(Telling(sequence, event, after if after != before else None, checkpoint))
+            before = after
+        cancel_requested = self._store.append_all(self._grant, tellings)
+        self._progress = before
         return cancel_requested
 
     def _note(self, cancel_requested: bool) -> None:

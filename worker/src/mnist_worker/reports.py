@@ -6,7 +6,7 @@ process that takes over from a dead one inherits the same end.
 
 import os
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from mnist_shared.contracts.base import Document
 from mnist_shared.contracts.names import RunId
@@ -14,8 +14,8 @@ from mnist_shared.contracts.workers import DeviceInfo
 
 
 class PoolReport(Document):
-    device: DeviceInfo
-    versions: dict[str, str]
+    device: DeviceInfo | None = None  # None: not ready yet, or again
+    versions: dict[str, str] = Field(default_factory=dict)
     run: RunId | None = None
 
 

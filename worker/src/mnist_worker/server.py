@@ -72,7 +72,10 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         except BrokerUnreachable as error:
             log.error("%s This is lost: %r", error.message, message[:200])
 
-    app = make_app(station.broker_url, keys=keys, on_unusable=on_unusable, is_ready=station.ready.is_set)
+    def is_ready() -> bool:
+        return station.ready.is_set() and presence.may_take_runs()
+
+    app = make_app(station.broker_url, keys=keys, on_unusable=on_unusable, is_ready=is_ready)
     register(app, execute=pool.execute)
     worker = app.Worker(hostname=f"{station.name}@mnist", without_mingle=True, without_gossip=True, quiet=True)
     worker.start()

@@ -33,7 +33,8 @@ class Station:
 
     def start_pool(self, start: Callable[[], None]) -> None:
         """Start a pool process's own part; meanwhile nothing is popped from the queue that it could not execute."""
-        self.ready.clear()  # it may take over from one that was killed
+        self.ready.clear()  # it may take over from one that was killed, with a run
+        self.reports.send(PoolReport())
         start()
         self.ready.set()
 

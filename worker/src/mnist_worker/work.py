@@ -2,29 +2,31 @@
 
 import logging
 import platform
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 
 import torch
 
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.events import Finished
+from mnist_shared.contracts.events import EnvironmentRecorded, Finished
 from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
 from mnist_shared.contracts.runs import EvaluateResult, RunFile, RunResult, TrainResult
 from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.settings import Settings
 from mnist_shared.storage.archive import write_events
-from mnist_shared.storage.events import EventLog
 from mnist_shared.storage.runs import Grant, RunStore
-from mnist_shared.storage.volume import RunFolder
 from mnist_shared.training.checkpoints import CheckpointStore
 from mnist_shared.training.data import load_dataset
 from mnist_shared.training.device import available_cores, choose_device, describe_device
 from mnist_shared.training.evaluation import evaluate_checkpoint
-from mnist_shared.training.state import fresh_state
 from mnist_shared.training.trainer import train
+from mnist_shared.training.warming import warm_up
+from mnist_shared.volume.run_folder import RunFolder
 from mnist_worker.execution import Execution
 from mnist_worker.run_file import settle
+from mnist_worker.run_log import run_log
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,10 @@ class Workbench:
             no_mps=self.no_mps or (config is not None and config.no_mps),
         )
 
+    def warm_up(self) -> None:
+        """Do now what the first run would have to wait for."""
+        warm_up(self.device(), num_threads=self.threads())
+
     def device_info(self) -> DeviceInfo:
         return describe_device(self.device(), self.threads())
 
@@ -54,6 +60,7 @@ class Workbench:
         """Execute the granted run; None when it was asked to stop, and stands at a checkpoint."""
         request = execution.grant.request
         run_file = self._settle(execution)
+        execution.reporter.tell(self._environment(request.config, num_threads=run_file.num_threads))
         if isinstance(request, EvaluateRequest):
             return self._evaluate(request, execution, num_threads=run_file.num_threads)
         return self._train(execution, num_threads=run_file.num_threads)
@@ -96,18 +103,29 @@ class Workbench:
 
         A volume that has no room for them is no reason to call a run that has ended anything else than ended.
         """
-        store.renew(grant)  # only the owner writes
-        told = EventLog(store.redis, keys=store.keys).replay(grant.run_id)
+        told = store.replay(grant)  # only the owner writes
         try:
             write_events(self._folder(grant.run_id), told, last, attempt=grant.attempt)
         except OSError as error:
             log.warning("run %s: its events are not archived: %s", grant.run_id, error)
+
+    def keep_log(self, grant: Grant, *, worker: str) -> AbstractContextManager[None]:
+        """While this lasts, what is logged is kept in the run's folder, too."""
+        path = self._folder(grant.run_id).log_file
+        return run_log(path, run_id=grant.run_id, worker=worker, attempt=grant.attempt)
+
+    def _environment(self, config: TrainConfig, *, num_threads: int) -> EnvironmentRecorded:
+        info = _described(self.device(config), num_threads)
+        return EnvironmentRecorded(
+            device=info.kind, device_name=info.name, num_threads=num_threads, versions=library_versions()
+        )
 
     def _settle(self, execution: Execution) -> RunFile:
         grant = execution.grant
         proposal = RunFile(
             id=grant.run_id,
             request=grant.request,
+            options=grant.options,
             num_threads=self.threads(),
             device=str(self.device(grant.request.config)),
             versions=library_versions(),
@@ -118,12 +136,11 @@ class Workbench:
         return RunFolder(self.settings.runs_dir, run_id)
 
 
+_described = cache(describe_device)  # /proc/cpuinfo of a large machine takes longer than all else before a run
+
+
+@cache
 def library_versions() -> dict[str, str]:
     """The versions on which a run's bits may depend."""
     names = ("mnist-worker", "mnist-shared", "torch", "torchvision", "celery")
     return {"python": platform.python_version()} | {name: version(name) for name in names}
-
-
-def warm_up() -> None:
-    """Load now what torch would load with the first optimiser: 1.1 s that no run has to wait for."""
-    fresh_state(TrainConfig(), device=torch.device("cpu"), num_threads=1)

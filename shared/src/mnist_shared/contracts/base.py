@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from mnist_shared.errors import ContractError
 
 SCHEMA_VERSION: Final = 1
+MAX_DOCUMENT_LENGTH: Final = 1_000_000  # a request has 1,000 characters, the longest report some 10,000
 
 
 class Contract(BaseModel):
@@ -29,9 +30,13 @@ def read_document(adapter: TypeAdapter[T], text: str | bytes, *, what: str) -> T
     """Parse JSON from outside into the type that `adapter` describes; `what` names the document in the error.
 
     Raises:
-        ContractError: it is not JSON, is nested too deeply, is of another schema version, or has a field that is
-            unknown, missing or wrong.
+        ContractError: it is too long, is not JSON, is nested too deeply, is of another schema version, or has a field
+            that is unknown, missing or wrong.
     """
+    if len(text) > MAX_DOCUMENT_LENGTH:
+        raise ContractError(
+            f"{what} is {len(text):,} characters long.", hint=f"No document has more than {MAX_DOCUMENT_LENGTH:,}."
+        )
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -20,6 +20,25 @@ class AttemptStarted(Document):
     worker: str
 
 
+class EnvironmentRecorded(Document):
+    """What an attempt runs on: with the configuration and the data, all that its bits depend on."""
+
+    type: Literal["environment"] = "environment"
+    device: str  # "cuda", "mps" or "cpu"
+    device_name: str
+    num_threads: int
+    versions: dict[str, str]  # of the project's parts, torch, torchvision, celery, python
+
+
+class AttemptFailed(Document):
+    """An attempt ended in an error, and the run is queued again (`--retries`)."""
+
+    type: Literal["attempt_failed"] = "attempt_failed"
+    attempt: int
+    worker: str
+    error: RunError
+
+
 class AttemptLost(Document):
     """A worker's lease ran out; the run is queued again."""
 
@@ -53,6 +72,7 @@ class TrainingStarted(Document):
     batch: int  # finished batches of the epoch after those
     num_batches: int  # per epoch
     checkpoint: str | None = None  # the file it goes on from
+    dataset_sha256: str | None = None
 
 
 class BatchProgress(Document):
@@ -108,6 +128,8 @@ class Finished(Document):
 RunEvent = Annotated[
     Submitted
     | AttemptStarted
+    | EnvironmentRecorded
+    | AttemptFailed
     | AttemptLost
     | HandedBack
     | CancelRequested

@@ -11,10 +11,14 @@ from mnist_shared.errors import InvalidInput
 RUN_ID_PATTERN = r"^[0-9a-f]{12}$"
 WORKER_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$"
+RUN_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{1,62}$"
+TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}$"
 
 RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
 WorkerName = Annotated[str, StringConstraints(pattern=WORKER_NAME_PATTERN)]
 FileName = Annotated[str, StringConstraints(pattern=FILE_NAME_PATTERN)]
+RunName = Annotated[str, StringConstraints(pattern=RUN_NAME_PATTERN)]
+Tag = Annotated[str, StringConstraints(pattern=TAG_PATTERN)]
 
 
 def new_run_id() -> str:
@@ -30,6 +34,35 @@ def checked_run_id(text: str) -> str:
     """
     if not isinstance(text, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], text):
         raise InvalidInput(f"{text!r:.80} is not a run id.", hint="A run id is 12 hexadecimal digits.")
+    return text
+
+
+def checked_run_name(text: str) -> str:
+    """`text` itself, when a run may be called so. Never what could be taken for an id, its beginning, or `last`.
+
+    Raises:
+        InvalidInput: it may not.
+    """
+    if not re.fullmatch(RUN_NAME_PATTERN[1:-1], text):
+        raise InvalidInput(
+            f"{text!r:.80} is not a name for a run.",
+            hint="Use 2 to 63 letters, digits, '.', '_' and '-', a letter first.",
+        )
+    if text.lower() == "last" or (len(text) <= 12 and not set(text.lower()) - set("0123456789abcdef")):
+        raise InvalidInput(f"{text!r} could be taken for the id of a run.", hint="Give it another name.")
+    return text
+
+
+def checked_tag(text: str) -> str:
+    """`text` itself, when it is a tag.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not re.fullmatch(TAG_PATTERN[1:-1], text):
+        raise InvalidInput(
+            f"{text!r:.80} is not a tag.", hint="Use up to 63 letters, digits, '.', '_', ':', '=', '/' and '-'."
+        )
     return text
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from mnist_shared.contracts.base import Document
-from mnist_shared.contracts.names import FileName, RunId
+from mnist_shared.contracts.names import FileName, RunId, RunName, Tag
 from mnist_shared.contracts.requests import Request
 from mnist_shared.errors import MnistError
 
@@ -24,7 +24,8 @@ class RunState(StrEnum):
         return not TRANSITIONS[self]
 
 
-# `running -> queued` is recovery (the lease ran out) or hand-back (the worker was asked to stop).
+# `running -> queued` is recovery (the lease ran out), hand-back (the worker was asked to stop) or a retry (the attempt
+# failed).
 TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
     RunState.RUNNING: frozenset({RunState.QUEUED, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
@@ -32,6 +33,21 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.FAILED: frozenset(),
     RunState.CANCELLED: frozenset(),
 }
+
+
+Priority = Literal["high", "normal", "low"]
+
+
+class SubmitOptions(Document):
+    """What a client says about a run besides its request: none of it changes the weights."""
+
+    name: RunName | None = None  # unique among the runs that are known; the store gives one where there is none
+    tags: tuple[Tag, ...] = Field((), max_length=16)
+    priority: Priority = "normal"  # high before normal before low; within each, in the order of submission
+    after: RunId | None = None  # queued only once that run has succeeded; cancelled when it ends otherwise
+    retries: int = Field(0, ge=0, le=20)  # how often a failed attempt is queued again
+    retry_of: RunId | None = None  # the run whose request this one repeats
+    fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")  # equal for runs that end with the same weights
 
 
 class CheckpointRef(Document):
@@ -43,6 +59,9 @@ class CheckpointRef(Document):
     attempt: int = Field(ge=1)  # the fencing token of the execution that wrote it
     num_bytes: int = Field(ge=1)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the file
+
+
+NUM_LOSSES = 32
 
 
 class EpochMetrics(Document):
@@ -71,6 +90,8 @@ class Progress(Document):
     loss: float | None = None  # of the last reported batch
     images_per_second: float | None = None
     last_epoch: EpochMetrics | None = None
+    best_accuracy: float | None = None  # on the test set, of the finished epochs
+    losses: tuple[float, ...] = ()  # mean training loss of each of the last NUM_LOSSES epochs, for a sparkline
 
 
 class TrainResult(Document):
@@ -88,6 +109,7 @@ class TrainResult(Document):
     weights_sha256: str  # over the model's tensors, in their order; equal weights, equal digest
     model_file: str | None  # the weights alone, inside the run's folder; None: --no-save-model or a dry run
     dry_run: bool = False
+    dataset_sha256: str | None = None
 
 
 class EvaluateResult(Document):
@@ -134,6 +156,9 @@ class RunRecord(Document):
     finished_at: datetime | None = None
     attempt: int = Field(ge=0)  # how often it was claimed; also the fencing token
     attempts_without_checkpoint: int = Field(ge=0)  # charged claims since the last new checkpoint
+    options: SubmitOptions = SubmitOptions()  # its name is always set
+    failures: int = Field(0, ge=0)  # how many attempts have failed and were queued again (`options.retries`)
+    waits_for: RunId | None = None  # queued, but out of the queue until that run has succeeded
     worker: str | None = None  # the present or last owner
     cancel_requested: bool = False
     progress: Progress | None = None
@@ -150,6 +175,7 @@ class RunFile(Document):
 
     id: RunId
     request: Request
+    options: SubmitOptions = SubmitOptions()
     num_threads: int = Field(ge=1)  # part of the result: one thread and two do not give the same bits
     device: str
     versions: dict[str, str]

@@ -3,7 +3,6 @@
 Redis may lose everything and the finished work is still there; `reindex` makes records of it again.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,7 +14,8 @@ from mnist_shared.contracts.progress import advance
 from mnist_shared.contracts.runs import RUN_FILE, CheckpointRef, Progress, RunFile
 from mnist_shared.errors import ContractError
 from mnist_shared.storage.events import ToldEvent
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.files import sync_soon
+from mnist_shared.volume.run_folder import RunFolder
 
 
 class ArchivedEvent(Document):
@@ -57,16 +57,18 @@ class Archive:
 
 
 def write_events(folder: RunFolder, told: Iterable[ToldEvent], last: Finished, *, attempt: int) -> None:
-    """Write events.jsonl, whole or not at all. Raises OSError."""
+    """Write events.jsonl, whole or not at all. Raises OSError.
+
+    It is on the disk itself moments later: nobody has to wait for that. Were the machine to lose power in between, the
+    run counts as one that has not ended, at worst.
+    """
     told = list(told)
     after = f"{int(told[-1].id.partition('-')[0]) + 1}-0" if told else "1-0"
     lines = [ArchivedEvent(id=one.id, event=one.event) for one in told] + [ArchivedEvent(id=after, event=last)]
     temporary = folder.events_file.with_name(f".events.jsonl.a{attempt:04d}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(line.model_dump_json() + "\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_text("".join(line.model_dump_json() + "\n" for line in lines), encoding="utf-8")
     temporary.rename(folder.events_file)
+    sync_soon(folder.events_file)
 
 
 def read_archive(folder: RunFolder) -> Archive:

@@ -49,7 +49,7 @@ class EventLog:
         """All that was told so far, batch progress excepted."""
         with broker_errors(self.redis):
             entries = cast(Entries, self.redis.xrange(self.keys.events(checked_run_id(run_id))))
-        return [_told(entry) for entry in entries]
+        return [read_event(entry) for entry in entries]
 
     def follow(
         self, run_id: str, *, after: str = "0", live_after: str | None = None, block_ms: int = BLOCK_MS
@@ -74,7 +74,7 @@ class EventLog:
                 # RESP3 nests the entries of a stream once more than RESP2.
                 flat = entries[0] if entries and isinstance(entries[0], list) else entries
                 positions[stream] = flat[-1][0]
-                found += [_told(entry) for entry in flat]
+                found += [read_event(entry) for entry in flat]
             for told in sorted(found, key=lambda told: _order(told.id)):
                 yield told
                 if isinstance(told.event, Finished):
@@ -89,7 +89,12 @@ class EventLog:
         return newest[1][0] if len(newest) > 1 else "0"
 
 
-def _told(entry: Entry) -> ToldEvent:
+def read_event(entry: Entry) -> ToldEvent:
+    """An entry of a stream as an event.
+
+    Raises:
+        ContractError: it is damaged, or was written by another version.
+    """
     event_id, fields = entry
     return ToldEvent(event_id, read_document(EVENT, fields.get("event", ""), what=f"Event {event_id}"))
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from mnist_shared.contracts.names import RUN_ID_PATTERN
 from mnist_shared.contracts.requests import QUEUE, TASK_NAMES
+from mnist_shared.contracts.runs import Priority
+from mnist_shared.storage.keys import PRIORITY_STEPS
 
 
-def wake_up_message(run_id: str, *, kind: str) -> str:
+def wake_up_message(run_id: str, *, kind: str, priority: Priority) -> str:
     """The JSON envelope for a run of `kind` ("train", "resume", "evaluate")."""
     body = json.dumps([[run_id], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
     headers = {
@@ -39,7 +41,7 @@ def wake_up_message(run_id: str, *, kind: str) -> str:
         "reply_to": "",
         "delivery_mode": 2,
         "delivery_info": {"exchange": "", "routing_key": QUEUE},
-        "priority": 0,
+        "priority": PRIORITY_STEPS[priority],
         "body_encoding": "base64",
         "delivery_tag": run_id,
     }
@@ -80,10 +82,14 @@ def why_unusable(message: bytes) -> str | None:
     run_id = headers.get("id")
     if not isinstance(run_id, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], run_id):
         return "its id is not a run id"
-    for kind, task in TASK_NAMES.items():
-        if headers["task"] == task and _meaning(envelope) == _meaning(json.loads(wake_up_message(run_id, kind=kind))):
-            return None
-    return "not written as this project writes its messages"
+    kinds = [kind for kind, task in TASK_NAMES.items() if task == headers["task"]]
+    # By type too: JSON's true and 3.0 are equal to Python's 1 and 3.
+    step = properties.get("priority")
+    priorities = [priority for priority, its in PRIORITY_STEPS.items() if type(step) is int and step == its]
+    if not priorities:
+        return f"unknown priority {step!r:.60}"
+    ours = json.loads(wake_up_message(run_id, kind=kinds[0], priority=priorities[0]))
+    return None if _meaning(envelope) == _meaning(ours) else "not written as this project writes its messages"
 
 
 def _meaning(envelope: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""The queue as a whole: how many runs wait, for how long, and what was found in it that is no message."""
+"""The queue as a whole: how many runs wait, for how long, whether any is served, and what was found in it that is no
+message.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,8 +10,9 @@ from pydantic import TypeAdapter
 from redis import Redis
 
 from mnist_shared.contracts.base import Document, read_document
-from mnist_shared.storage.connection import broker_errors
-from mnist_shared.storage.keys import Keys
+from mnist_shared.contracts.runs import Priority
+from mnist_shared.storage.connection import broker_errors, now_ms
+from mnist_shared.storage.keys import PRIORITY_STEPS, Keys, band
 
 MAX_QUARANTINED = 1000
 SHOWN_BYTES = 200
@@ -32,10 +35,13 @@ _QUARANTINED = TypeAdapter(Quarantined)
 class QueueView:
     """The queue at one moment."""
 
-    waiting: int
+    waiting: int  # in the queue
     running: int
-    oldest_queued_at: datetime | None  # since when the run waits that is served next
+    oldest_queued_at: datetime | None  # of the runs that are next, one a priority: since when the longest waits
     quarantined: int
+    blocked: int  # out of the queue until another run has succeeded
+    by_priority: dict[Priority, int]  # of those that wait in the queue; in the order in which they are served
+    paused: datetime | None  # since when nothing is served
 
 
 class Queue:
@@ -52,27 +58,47 @@ class Queue:
             pipeline = self.redis.pipeline()
             pipeline.zcard(keys.queued)
             pipeline.zcard(keys.leases)
-            pipeline.zrange(keys.queued, 0, 0)
             pipeline.llen(keys.quarantine)
-            waiting, running, first, quarantined = pipeline.execute()
-            queued_ms = self.redis.hget(keys.run(first[0]), "queued_ms") if first else None
+            pipeline.scard(keys.blocked)
+            pipeline.get(keys.paused)
+            for priority in PRIORITY_STEPS:
+                low, high = band(priority)
+                pipeline.zcount(keys.queued, low, f"({high}")
+                pipeline.zrange(keys.queued, low, f"({high}", byscore=True, offset=0, num=1)
+            waiting, running, quarantined, blocked, paused_ms, *of_each = pipeline.execute()
+            counts, heads = of_each[::2], [run_id for head in of_each[1::2] for run_id in head]
+            for run_id in heads:
+                pipeline.hget(keys.run(run_id), "queued_ms")
+            since = [int(queued_ms) for queued_ms in pipeline.execute() if queued_ms]
         return QueueView(
             waiting=waiting,
             running=running,
-            oldest_queued_at=datetime.fromtimestamp(int(queued_ms) / 1000, UTC) if queued_ms else None,
+            oldest_queued_at=_time(min(since, default=None)),
             quarantined=quarantined,
+            blocked=blocked,
+            by_priority=dict(zip(PRIORITY_STEPS, counts, strict=True)),
+            paused=_time(paused_ms),
         )
+
+    def pause(self) -> None:
+        """Have no more runs claimed; those under way go on. A queue that is paused stays paused since it was."""
+        with broker_errors(self.redis):
+            self.redis.set(self.keys.paused, now_ms(self.redis), nx=True)
+
+    def resume(self) -> None:
+        """Have runs claimed again, within some seconds."""
+        with broker_errors(self.redis):
+            self.redis.delete(self.keys.paused)
 
     def quarantine(self, message: bytes, *, reason: str, worker: str) -> None:
         """Put aside what was popped from the queue; the oldest of more than MAX_QUARANTINED are dropped."""
         with broker_errors(self.redis):
-            seconds, microseconds = self.redis.time()
             found = Quarantined(
                 reason=reason,
                 num_bytes=len(message),
                 beginning=repr(message[:SHOWN_BYTES]),
                 worker=worker,
-                at_ms=int(seconds) * 1000 + int(microseconds) // 1000,
+                at_ms=now_ms(self.redis),
             )
             pipeline = self.redis.pipeline()
             pipeline.lpush(self.keys.quarantine, found.model_dump_json())
@@ -84,3 +110,7 @@ class Queue:
         with broker_errors(self.redis):
             texts = cast(list[str], self.redis.lrange(self.keys.quarantine, 0, count - 1))
         return [read_document(_QUARANTINED, text, what="An entry of the quarantine") for text in texts]
+
+
+def _time(milliseconds: object) -> datetime | None:
+    return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC) if milliseconds else None

@@ -8,19 +8,31 @@ from pydantic import TypeAdapter
 
 from mnist_shared.contracts.base import SCHEMA_VERSION, read_document
 from mnist_shared.contracts.requests import REQUEST
-from mnist_shared.contracts.runs import RESULT, CheckpointRef, Progress, RunError, RunRecord, RunState
+from mnist_shared.contracts.runs import (
+    RESULT,
+    CheckpointRef,
+    Progress,
+    RunError,
+    RunRecord,
+    RunState,
+    SubmitOptions,
+)
 from mnist_shared.errors import ContractError
 
 RECORD_FIELDS = [
     "schema_version",
     "id",
     "request",
+    "options",
+    "name",
     "state",
     "submitted_ms",
     "started_ms",
     "finished_ms",
     "attempt",
     "attempts_without_checkpoint",
+    "failures",
+    "waits_for",
     "worker",
     "cancel_requested",
     "progress",
@@ -32,6 +44,7 @@ RECORD_FIELDS = [
 _PROGRESS = TypeAdapter(Progress)
 _CHECKPOINT = TypeAdapter(CheckpointRef)
 _ERROR = TypeAdapter(RunError)
+_OPTIONS = TypeAdapter(SubmitOptions)
 
 T = TypeVar("T")
 
@@ -70,6 +83,9 @@ def read_record(fields: Sequence[str | None]) -> RunRecord | None:
         finished_at=_time(row["finished_ms"]),
         attempt=int(row["attempt"] or 0),
         attempts_without_checkpoint=int(row["attempts_without_checkpoint"] or 0),
+        options=read_options(row["options"], name=row["name"], what=what),
+        failures=int(row["failures"] or 0),
+        waits_for=row["waits_for"],
         worker=row["worker"],
         cancel_requested=row["cancel_requested"] is not None,
         progress=part("progress", _PROGRESS),
@@ -77,6 +93,16 @@ def read_record(fields: Sequence[str | None]) -> RunRecord | None:
         result=part("result", RESULT),
         error=part("error", _ERROR),
     )
+
+
+def read_options(text: str | None, *, name: str | None, what: str) -> SubmitOptions:
+    """The options as they were submitted, with the name that the run was given.
+
+    Raises:
+        ContractError: they were written by another version, or are damaged.
+    """
+    options = read_document(_OPTIONS, text, what=f"The options of {what}") if text else SubmitOptions()
+    return options.model_copy(update={"name": name or None})
 
 
 def _time(milliseconds: str | None) -> datetime | None:

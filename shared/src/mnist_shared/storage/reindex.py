@@ -8,7 +8,7 @@ from mnist_shared.contracts.names import RUN_ID_PATTERN
 from mnist_shared.errors import ContractError, VolumeError
 from mnist_shared.storage.archive import Archive, read_archive
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.storage.volume import RunFolder
+from mnist_shared.volume.run_folder import RunFolder
 
 
 @dataclass

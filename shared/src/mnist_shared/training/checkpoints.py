@@ -14,8 +14,8 @@ from torch import nn
 
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError, ContractError, VolumeError
-from mnist_shared.training.manifests import CheckpointName, checkpoint_names, expendable, parse_name, read_manifest
-from mnist_shared.training.volume import commit_files, remove, remove_leftovers, volume_errors
+from mnist_shared.volume.files import commit_files, remove, remove_leftovers, volume_errors
+from mnist_shared.volume.manifests import CheckpointName, checkpoint_names, expendable, parse_name, read_manifest
 
 logger = logging.getLogger(__name__)
 

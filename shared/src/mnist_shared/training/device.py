@@ -24,12 +24,17 @@ def choose_device(*, no_cuda: bool, no_mps: bool) -> torch.device:
 def choose_algorithms(device: torch.device, *, deterministic: bool) -> None:
     """Whether a GPU may only use algorithms that give the same bits each time, or the fastest there are.
 
-    Those of a CPU always give the same. cuBLAS reads its workspace setting when its first handle is made
-    (https://docs.pytorch.org/docs/stable/notes/randomness.html), so the first run of a process decides about that one.
+    Those of a CPU always give the same. On a GPU the fastest round the factors of convolutions and matrix products to
+    TF32 (10 bits of mantissa); the deterministic ones are float32 throughout. cuBLAS reads its workspace setting when
+    its first handle is made (https://docs.pytorch.org/docs/stable/notes/randomness.html), so the first call of a
+    process decides about that one.
     """
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = not deterministic
+        precision = "ieee" if deterministic else "tf32"
+        torch.backends.cuda.matmul.fp32_precision = precision
+        torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(deterministic and device.type == "cuda")
 
 
@@ -37,7 +42,13 @@ def describe_device(device: torch.device, num_threads: int) -> DeviceInfo:
     """What a worker announces about `device`; `num_threads` are those of CPU operations."""
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
-        return DeviceInfo(kind="cuda", name=found.name, memory_bytes=found.total_memory, num_threads=num_threads)
+        return DeviceInfo(
+            kind="cuda",
+            name=found.name,
+            memory_bytes=found.total_memory,
+            uuid=f"GPU-{found.uuid}" if hasattr(found, "uuid") else None,  # as the driver writes it
+            num_threads=num_threads,
+        )
     return DeviceInfo(kind="mps" if device.type == "mps" else "cpu", name=_processor_name(), num_threads=num_threads)
 
 

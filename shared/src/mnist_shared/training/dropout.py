@@ -25,7 +25,7 @@ class ByteDropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.p)
-        mask = _random_bytes(x.numel()).ge(int(self.p * 256)).view(x.shape)
+        mask = _random_bytes(x.numel()).ge_(int(self.p * 256)).view(x.shape)
         return x * mask.to(x.dtype).mul_(1 / (1 - self.p))
 
 

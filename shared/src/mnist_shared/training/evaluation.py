@@ -1,11 +1,12 @@
 """How good a network is: loss and correct answers over a set of images."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,7 +16,7 @@ from mnist_shared.contracts.runs import EvaluateResult
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.checkpoints import load_newest
 from mnist_shared.training.data import Dataset
-from mnist_shared.training.model import ReferenceNet, load_weights
+from mnist_shared.training.model import load_weights, new_network
 
 # On a CPU 10,000 images take 1.05 s in batches of 64 to 128, and more in larger ones (DESIGN.md): they leave the cache.
 CPU_CHUNK = 128
@@ -35,7 +36,7 @@ def never() -> bool:
 
 
 def normalised(images: Tensor, *, mean: float, std: float) -> Tensor:
-    """uint8 [N, 28, 28] to float32 [N, 1, 28, 28]; `mean` and `std` are on a scale of 0 to 1, as in the reference."""
+    """[N, 28, 28] of 0..255 to float32 [N, 1, 28, 28]; `mean` and `std` on a scale of 0 to 1, as the reference's."""
     return images.unsqueeze(1).to(torch.float32).sub_(mean * 255).mul_(1 / (std * 255))
 
 
@@ -74,6 +75,18 @@ def evaluate(
     return Evaluation(loss_sum.item() / len(images), int(correct.item()), len(images))
 
 
+def _tested_network(state: Mapping[str, Any], file: str) -> nn.Module:
+    try:
+        then = TrainConfig.model_validate_json(state["config"])
+    except (KeyError, ValidationError) as error:
+        raise CheckpointError(
+            f"The checkpoint {file} does not say which network it is.", hint="It was written by another version."
+        ) from error
+    model = new_network(then)
+    load_weights(model, state.get("averaged") or state.get("model"))
+    return model
+
+
 def loss_accumulator(device: torch.device) -> Tensor:
     """A zero on `device` to add losses up in without waiting for it: float64, where the device has that."""
     return torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
@@ -104,9 +117,7 @@ def evaluate_checkpoint(
             hint="Wait for its first one, or train it without --no-save-model.",
         )
     ref, state = found
-    model = ReferenceNet()
-    load_weights(model, state.get("model"))
-    model.to(device)
+    model = _tested_network(state, ref.file).to(device)
     on_event(
         EvaluationStarted(dataset=data.name, num_images=len(data.test_images), device=device.type, checkpoint=ref.file)
     )

@@ -89,7 +89,7 @@ def measure_epoch(
         result = None
         if len(images) > 0:
             result = evaluate(
-                state.model,
+                state.tested,
                 images,
                 labels,
                 mean=sets.mean,

@@ -1,9 +1,10 @@
-"""The reference network of pytorch/examples, written so that a CPU is quick with it."""
+"""The two networks: the reference of pytorch/examples, and a compact one. Written so that a CPU is quick with them."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.dropout import ByteDropout
 
@@ -34,6 +35,44 @@ class ReferenceNet(nn.Module):
         x = functional.relu(self.fc1(x), inplace=True)
         x = self.dropout2(x)
         return functional.log_softmax(self.fc2(x), dim=1)
+
+
+class CompactNet(nn.Module):
+    """Four convolutions without padding or bias, each with batch normalisation, and one linear layer on 2 x 2 pixels.
+
+    A fifth of the reference network's time a training image and more accurate, at 30 to 150 thousand parameters instead
+    of 1.2 million. The max-pool stands before the normalisation, which so sees a quarter of the elements. `widths` are
+    the convolutions' channels; multiples of 16 are quickest.
+    """
+
+    def __init__(self, widths: tuple[int, int, int, int], *, momentum: float) -> None:
+        super().__init__()
+        first, second, third, fourth = widths
+        self.conv1 = nn.Conv2d(1, first, 5, bias=False)
+        self.norm1 = nn.BatchNorm2d(first, momentum=momentum)
+        self.conv2 = nn.Conv2d(first, second, 3, bias=False)
+        self.norm2 = nn.BatchNorm2d(second, momentum=momentum)
+        self.conv3 = nn.Conv2d(second, third, 3, bias=False)
+        self.norm3 = nn.BatchNorm2d(third, momentum=momentum)
+        self.conv4 = nn.Conv2d(third, fourth, 3, bias=False)
+        self.norm4 = nn.BatchNorm2d(fourth, momentum=momentum)
+        self.fc = nn.Linear(4 * fourth, 10)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logarithms of the class probabilities, float [N, 10], of normalised images, float [N, 1, 28, 28]."""
+        x = functional.relu(self.norm1(functional.max_pool2d(self.conv1(x), 2)), inplace=True)  # [N, w0, 12, 12]
+        x = functional.relu(self.norm2(self.conv2(x)), inplace=True)  # [N, w1, 10, 10]
+        x = functional.relu(self.norm3(functional.max_pool2d(self.conv3(x), 2)), inplace=True)  # [N, w2, 4, 4]
+        x = functional.relu(self.norm4(self.conv4(x)), inplace=True)  # [N, w3, 2, 2]
+        return functional.log_softmax(self.fc(torch.flatten(x, 1)), dim=1)
+
+
+def new_network(config: TrainConfig) -> nn.Module:
+    """The network that `config` asks for, on the CPU; its weights are drawn from torch's default generator."""
+    if config.network == "compact":
+        return CompactNet(config.widths, momentum=config.batch_norm_momentum)
+    return ReferenceNet()
 
 
 def load_weights(model: nn.Module, weights: object) -> None:

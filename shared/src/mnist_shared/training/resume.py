@@ -12,7 +12,7 @@ from mnist_shared.contracts.events import CheckpointRejected, RunEvent
 from mnist_shared.errors import CheckpointError, NotEnoughEpochs
 from mnist_shared.training.checkpoints import CheckpointStore, load_newest
 from mnist_shared.training.data import Dataset
-from mnist_shared.training.state import STATE_SCHEMA_VERSION, TrainingState, fresh_state, restore
+from mnist_shared.training.state import READABLE_VERSIONS, STATE_SCHEMA_VERSION, TrainingState, fresh_state, restore
 
 
 class Start(NamedTuple):
@@ -75,7 +75,7 @@ def _restored(
     saved: Mapping[str, Any], file: str, *, config: TrainConfig, data: Dataset, device: torch.device, inherit: bool
 ) -> TrainingState:
     version = saved.get("schema_version")
-    if version != STATE_SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         raise CheckpointError(
             f"The checkpoint {file} has schema version {version!r}; this version reads {STATE_SCHEMA_VERSION}.",
             hint="Resume it with the version of mnist-shared that wrote it.",
@@ -99,7 +99,7 @@ def _check_fit(saved: Mapping[str, Any], file: str, *, config: TrainConfig, data
     then = TrainConfig.model_validate_json(saved["config"])
     fixed = []
     if saved["batch"] > 0:  # the rest of its epoch is defined by how the epoch was cut
-        fixed += ["batch_size", "seed", "validation_size"]
+        fixed += ["batch_size", "drop_last", "seed", "validation_size"]
     if config.validation_size > 0:  # else images that were trained on would be held out
         fixed += ["seed", "validation_size"]
     for name in fixed:

@@ -18,6 +18,11 @@ def epoch_order(num_images: int, *, seed: int, epoch: int) -> Tensor:
     return torch.randperm(num_images, generator=generator)
 
 
+def augmentation_generator(*, seed: int, epoch: int) -> torch.Generator:
+    """The generator, on the CPU, from which it is drawn how an epoch (the first is 1) changes its images."""
+    return torch.Generator().manual_seed(derived_seed(seed, purpose="augmentation", number=epoch))
+
+
 def held_out(num_images: int, *, size: int, seed: int) -> tuple[Tensor, Tensor]:
     """(indices trained on, indices held out for validation), int64, disjoint, each in ascending order."""
     generator = torch.Generator().manual_seed(derived_seed(seed, purpose="held-out", number=0))

@@ -21,12 +21,17 @@ class TrainingSets:
     mean: float  # on a scale of 0 to 1
     std: float
 
+    def num_batches(self, config: TrainConfig) -> int:
+        """Optimiser steps an epoch."""
+        num_images = len(self.train[0])
+        return num_images // config.batch_size if config.drop_last else -(-num_images // config.batch_size)
+
 
 def training_sets(data: Dataset, *, config: TrainConfig, device: torch.device) -> TrainingSets:
     """`data` as `config` divides it. A dry run gets one batch of each.
 
     Raises:
-        InvalidInput: the validation set would leave nothing to train on.
+        InvalidInput: the validation set would leave nothing to train on, or less than a batch with --drop-last.
     """
     num_images = len(data.train_images)
     if config.validation_size >= num_images:
@@ -43,6 +48,11 @@ def training_sets(data: Dataset, *, config: TrainConfig, device: torch.device) -
         kept, held = held_out(num_images, size=config.validation_size, seed=config.seed)
         held_images, held_labels = images[held[test]], labels[held[test]]
         images, labels = images[kept], labels[kept]
+    if config.drop_last and len(images) < config.batch_size:
+        raise InvalidInput(
+            f"--drop-last: {len(images)} training images are less than a batch of {config.batch_size}.",
+            hint="Give a smaller --batch-size, or --no-drop-last.",
+        )
     return TrainingSets(
         train=(images[train].to(device), labels[train].to(device)),
         validation=(held_images.to(device), held_labels.to(device)),

@@ -1,5 +1,6 @@
 """Everything about a run that changes while it trains, and its way into a checkpoint and back, bit for bit."""
 
+import copy
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,15 +10,15 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.lr_scheduler import StepLR
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.runs import EpochMetrics
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import loss_accumulator
-from mnist_shared.training.model import ReferenceNet, load_weights
+from mnist_shared.training.model import load_weights, new_network
 
-STATE_SCHEMA_VERSION = 1
+STATE_SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 1 holds a scheduler's state too, which is derived now
 _HISTORY: TypeAdapter[list[EpochMetrics]] = TypeAdapter(list[EpochMetrics])
 # Where Adam's fused kernel exists and was seen to work.
 _FUSED_ON = ("cpu", "cuda")
@@ -29,7 +30,7 @@ class TrainingState:
 
     model: nn.Module
     optimizer: Adam
-    scheduler: StepLR
+    averaged: nn.Module | None  # the moving average of `model`, with --ema
     num_threads: int  # of CPU operations; another number gives other sums, hence other weights
     loss_sum: Tensor  # of the present epoch: each image's loss, added up on the device
     history: list[EpochMetrics] = field(default_factory=list)  # an entry a finished epoch, the parent run's first
@@ -44,9 +45,19 @@ class TrainingState:
         return len(self.history)
 
     @property
+    def tested(self) -> nn.Module:
+        """The network that is evaluated and saved as the model."""
+        return self.averaged or self.model
+
+    @property
     def lr(self) -> float:
-        """The learning rate of the present epoch."""
-        return float(self.scheduler.get_last_lr()[0])
+        """The learning rate of the last step, or of the next one after it was set."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     @property
     def own_history(self) -> list[EpochMetrics]:
@@ -60,10 +71,26 @@ class TrainingState:
         self.num_seen += num_images
         self.seconds += seconds
 
+    @torch.no_grad()
+    def average(self, decay: float, *, step: int) -> None:
+        """Let the averaged weights follow those after optimiser step `step`; running statistics go along.
+
+        The first steps count for more, as in TensorFlow's ExponentialMovingAverage with num_updates: the average of
+        few steps would otherwise consist of the random weights of the beginning.
+        """
+        if self.averaged is None:
+            return
+        weight = 1 - min(decay, (1 + step) / (10 + step))
+        pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True))
+        real = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([own for own, _ in real], [other for _, other in real], weight)
+        for own, other in pairs:
+            if not own.is_floating_point():  # a count of batches
+                own.copy_(other)
+
     def end_epoch(self, metrics: EpochMetrics) -> None:
         """Close the present epoch, and stand before the first batch of the next."""
         self.history.append(metrics)
-        self.scheduler.step()
         self.loss_sum.zero_()
         self.batch = self.num_seen = 0
         self.seconds = 0.0
@@ -72,12 +99,18 @@ class TrainingState:
 def fresh_state(config: TrainConfig, *, device: torch.device, num_threads: int) -> TrainingState:
     """A run before its first batch. The weights are drawn on the CPU: the same on every device."""
     torch.manual_seed(config.seed)
-    model = ReferenceNet().to(device)
-    optimizer = Adam(model.parameters(), lr=config.lr, fused=device.type in _FUSED_ON)
+    model = new_network(config).to(device)
     return TrainingState(
         model=model,
-        optimizer=optimizer,
-        scheduler=StepLR(optimizer, step_size=1, gamma=config.gamma),
+        optimizer=Adam(
+            model.parameters(),
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            decoupled_weight_decay=True,
+            fused=device.type in _FUSED_ON,
+        ),
+        averaged=copy.deepcopy(model).requires_grad_(False) if config.ema > 0 else None,
         num_threads=num_threads,
         loss_sum=loss_accumulator(device),
     )
@@ -99,14 +132,14 @@ def capture(state: TrainingState, *, config: TrainConfig, data: Dataset) -> dict
         "partial": {"loss_sum": state.loss_sum, "num_seen": state.num_seen, "seconds": state.seconds},
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
-        "scheduler": state.scheduler.state_dict(),
+        "averaged": state.averaged.state_dict() if state.averaged is not None else None,
     }
 
 
 def restore(saved: Mapping[str, Any], *, config: TrainConfig, device: torch.device, inherit: bool) -> TrainingState:
     """The state that `capture` took, on `device`; `inherit` makes its finished epochs the parent's.
 
-    Where `config` asks for another learning rate or gamma than the checkpoint's, its own apply from here on.
+    The learning rate is not part of it: `schedule` derives it from `config`, whose own apply from here on.
 
     Raises:
         CheckpointError: the weights are those of another network.
@@ -115,15 +148,11 @@ def restore(saved: Mapping[str, Any], *, config: TrainConfig, device: torch.devi
     state = fresh_state(config, device=device, num_threads=int(saved["num_threads"]))
     load_weights(state.model, saved["model"])
     _load_optimizer(state.optimizer, saved["optimizer"])
-    state.scheduler.load_state_dict(saved["scheduler"])
+    if state.averaged is not None:
+        # None: the run was not averaged so far. The average then begins at its present weights.
+        load_weights(state.averaged, saved.get("averaged") or saved["model"])
     state.history = _HISTORY.validate_json(saved["history"])
-    then = TrainConfig.model_validate_json(saved["config"])
-    if (then.lr, then.gamma) != (config.lr, config.gamma):
-        state.scheduler.base_lrs = [config.lr]
-        state.scheduler.gamma = config.gamma
-        state.scheduler._last_lr = [config.lr * config.gamma**state.epoch]
-    for group in state.optimizer.param_groups:
-        group["lr"] = state.lr
+    state.lr = float(saved["optimizer"]["param_groups"][0]["lr"])
     state.num_inherited = state.epoch if inherit else int(saved["num_inherited"])
     if config.dry_run:  # its single batch begins an epoch
         return state
@@ -144,5 +173,3 @@ def _load_optimizer(optimizer: Adam, saved: Mapping[str, Any]) -> None:
                 # Fused Adam on a CPU walks through memory without a look at the strides: moments that do not lie as
                 # their weight does update the wrong elements, in silence. A file may bring them in any layout.
                 values[name] = torch.empty_like(parameter).copy_(value)
-    # The steps were made in another process; without this, StepLR warns that there were none.
-    optimizer._opt_called = True  # type: ignore[attr-defined]

@@ -5,20 +5,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.nn import functional
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
 from mnist_shared.contracts.runs import TrainResult
+from mnist_shared.training.augment import TrainingView
 from mnist_shared.training.checkpoints import CheckpointStore, save_model
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.device import choose_algorithms
 from mnist_shared.training.digests import weights_sha256
-from mnist_shared.training.evaluation import normalised
+from mnist_shared.training.loss import training_loss
 from mnist_shared.training.metrics import BatchReporter, measure_epoch
 from mnist_shared.training.resume import Start, find_start
 from mnist_shared.training.sampling import epoch_order, seed_step
 from mnist_shared.training.saving import Saver
+from mnist_shared.training.schedule import learning_rate
 from mnist_shared.training.sets import training_sets
 from mnist_shared.training.state import TrainingState
 
@@ -36,7 +37,7 @@ def train(
     parent: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainResult | None:
-    """Train the reference network to the end, or until `should_stop`; None then, with a checkpoint at that very batch.
+    """Train to the end, or until `should_stop`; None then, with a checkpoint at that very batch.
 
     Goes on from the newest checkpoint of its own, else of the folder `parent`, else from scratch. Equal configuration,
     data, device kind, thread count and library versions give equal weights, however often the run was stopped or killed
@@ -57,7 +58,7 @@ def train(
     choose_algorithms(device, deterministic=config.deterministic)
     sets = training_sets(data, config=config, device=device)
     images, labels = sets.train
-    num_batches = -(-len(images) // config.batch_size)
+    num_batches = sets.num_batches(config)
     start = find_start(
         config,
         data=data,
@@ -73,42 +74,51 @@ def train(
     on_event(_started(start, data=data, num_images=len(images), epochs=epochs, num_batches=num_batches, device=device))
     for metrics in state.own_history:
         on_event(EpochFinished(epochs=epochs, metrics=metrics))
-    saver = Saver(checkpoints, config=config, data=data, on_event=on_event, clock=clock, saved_at=start.own_place)
+    view = TrainingView(images, config=config, mean=sets.mean, std=sets.std)
 
-    while state.epoch < epochs:
-        state.model.train()
-        last = clock()
-        reporter = BatchReporter(
-            on_event, epochs=epochs, num_batches=num_batches, log_interval=config.log_interval, now=last
-        )
-        order = epoch_order(len(images), seed=config.seed, epoch=state.epoch + 1).to(device)
-        for batch in range(state.batch, num_batches):
-            if should_stop():
+    with Saver(
+        checkpoints, config=config, data=data, on_event=on_event, clock=clock, saved_at=start.own_place
+    ) as saver:
+        while state.epoch < epochs:
+            state.model.train()
+            last = clock()
+            reporter = BatchReporter(
+                on_event, epochs=epochs, num_batches=num_batches, log_interval=config.log_interval, now=last
+            )
+            order = epoch_order(len(images), seed=config.seed, epoch=state.epoch + 1).to(device)
+            view.begin_epoch(state.epoch + 1)
+            for batch in range(state.batch, num_batches):
+                if should_stop():
+                    saver.save(state)
+                    return None
+                chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+                step = state.epoch * num_batches + batch
+                seed_step(device, seed=config.seed, step=step)
+                state.lr = learning_rate(config, step=step, num_batches=num_batches)
+                log_probabilities = state.model(view.batch(chosen))
+                loss = training_loss(log_probabilities, labels[chosen], smoothing=config.label_smoothing)
+                state.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                state.optimizer.step()
+                state.average(config.ema, step=step)
+                now = clock()
+                state.count(loss, num_images=len(chosen), seconds=now - last)
+                last = now
+                reporter.report(state, loss, num_images=len(chosen), now=now)
+                saver.save_if_due(state)
+            epoch = measure_epoch(state, sets=sets, config=config, device=device, should_stop=should_stop, clock=clock)
+            if epoch is None:
                 saver.save(state)
                 return None
-            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-            seed_step(device, seed=config.seed, step=state.epoch * num_batches + batch)
-            log_probabilities = state.model(normalised(images[chosen], mean=data.mean, std=data.std))
-            loss = functional.nll_loss(log_probabilities, labels[chosen])
-            state.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            state.optimizer.step()
-            now = clock()
-            state.count(loss, num_images=len(chosen), seconds=now - last)
-            last = now
-            reporter.report(state, loss, num_images=len(chosen), now=now)
-            saver.save_if_due(state)
-        epoch = measure_epoch(state, sets=sets, config=config, device=device, should_stop=should_stop, clock=clock)
-        if epoch is None:
+            saver.flush()  # so that the checkpoints and epochs of a run are told in one order, always
+            state.end_epoch(epoch)
+            on_event(EpochFinished(epochs=epochs, metrics=epoch))
             saver.save(state)
-            return None
-        state.end_epoch(epoch)
-        on_event(EpochFinished(epochs=epochs, metrics=epoch))
-        saver.save(state)
 
     if saver.is_on:
-        save_model(model_path, state.model, attempt=checkpoints.attempt, authorize=checkpoints.authorize)
-    return _result(state, config=config, device=device, model_file=model_path.name if saver.is_on else None)
+        save_model(model_path, state.tested, attempt=checkpoints.attempt, authorize=checkpoints.authorize)
+    model_file = model_path.name if saver.is_on else None
+    return _result(state, config=config, data=data, device=device, model_file=model_file)
 
 
 def _started(
@@ -124,10 +134,13 @@ def _started(
         batch=start.state.batch,
         num_batches=num_batches,
         checkpoint=start.file,
+        dataset_sha256=data.sha256,
     )
 
 
-def _result(state: TrainingState, *, config: TrainConfig, device: torch.device, model_file: str | None) -> TrainResult:
+def _result(
+    state: TrainingState, *, config: TrainConfig, data: Dataset, device: torch.device, model_file: str | None
+) -> TrainResult:
     final = state.history[-1]
     return TrainResult(
         epochs=state.epoch,
@@ -138,7 +151,8 @@ def _result(state: TrainingState, *, config: TrainConfig, device: torch.device, 
         seconds=sum(metrics.seconds for metrics in state.own_history),
         device=device.type,
         num_threads=state.num_threads,
-        weights_sha256=weights_sha256(state.model),
+        weights_sha256=weights_sha256(state.tested),
         model_file=model_file,
         dry_run=config.dry_run,
+        dataset_sha256=data.sha256,
     )

@@ -1,9 +1,8 @@
 -- Extend the lease; the answer carries the cancel flag. A lease that ran out but was not reaped is still the owner's.
--- KEYS run leases     ARGV id token lease_ms
-local run, leases = unpack(KEYS)
+-- ARGV id token lease_ms
 local id, token, lease_ms = unpack(ARGV)
 
-local record = redis.call('HMGET', run, 'state', 'token', 'cancel_requested')
+local record = redis.call('HMGET', key.run .. id, 'state', 'token', 'cancel_requested')
 if record[1] ~= 'running' or record[2] ~= token then return {'stale'} end
-redis.call('ZADD', leases, now_ms() + lease_ms, id)
+redis.call('ZADD', key.leases, now_ms() + lease_ms, id)
 return {'held', record[3] and 1 or 0}

@@ -4,9 +4,14 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_shared.errors import VolumeError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _PROBLEMS = {
     errno.ENOSPC: ("is full", "Free some space there; nothing that was on it has been changed."),
@@ -80,6 +85,28 @@ def remove(file: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def sync_soon(file: Path) -> None:
+    """Have `file` and its name made durable, by a thread, while the caller goes on. A failure is the disk's to tell."""
+    _syncer().submit(_sync, [os.open(file, os.O_RDONLY), os.open(file.parent, os.O_RDONLY)])
+
+
+@cache
+def _syncer() -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # the client, which reads checkpoints, starts without it
+
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")  # the interpreter waits for it before it exits
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
 
 
 def _write_through(file: Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import ContractError
-from mnist_shared.training.volume import volume_errors
+from mnist_shared.volume.files import volume_errors
 
 _REF: TypeAdapter[CheckpointRef] = TypeAdapter(CheckpointRef)
 _STEM = re.compile(r"epoch-(\d{4,9})-batch-(\d{5,9})-a(\d{4,9})(-best)?")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnist_shared.training.manifests import CheckpointName, expendable, parse_name
+from mnist_shared.volume.manifests import CheckpointName, expendable, parse_name
 
 
 def at(epoch: int, batch: int = 0, *, attempt: int = 1, best: bool = False) -> CheckpointName:

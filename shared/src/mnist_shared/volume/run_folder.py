@@ -31,6 +31,11 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def log_file(self) -> Path:
+        """What its workers had to say while they executed it, attempt after attempt."""
+        return self.path / "worker.log"
+
+    @property
     def checkpoints(self) -> Path:
         """Checkpoints, each with its manifest."""
         return self.path / "checkpoints"
