@@ -37,6 +37,11 @@ class Cli:
             stdin=subprocess.DEVNULL,
         )
 
+    def in_bytes(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+        """What it writes, whatever it is written in."""
+        environment = self.environment | variables
+        return subprocess.run([str(COMMAND), *arguments], env=environment, capture_output=True, timeout=60)
+
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """In the background, both streams as pipes."""
         process = subprocess.Popen(
@@ -50,9 +55,10 @@ class Cli:
         self.started.append(process)
         return process
 
-    def terminal(self, *arguments: str, columns: int = 100, **variables: str) -> Terminal:
+    def terminal(self, *arguments: str, columns: int = 100, rows: int = 40, **variables: str) -> Terminal:
         """In a pseudo-terminal."""
-        terminal = Terminal([str(COMMAND), *arguments], environment=self.environment | variables, columns=columns)
+        environment = self.environment | variables
+        terminal = Terminal([str(COMMAND), *arguments], environment=environment, columns=columns, rows=rows)
         self.started.append(terminal.process)
         return terminal
 
@@ -115,3 +121,4 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs inside the test's own process goes by no setting of the machine's user either."""
     for name in [name for name in os.environ if name.startswith("MNIST_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)

@@ -5,11 +5,21 @@ from mnist_shared.contracts.events import (
     CheckpointSaved,
     EpochFinished,
     EvaluationStarted,
+    Finished,
     RunEvent,
     TrainingStarted,
 )
+from mnist_shared.contracts.progress import advance
 from mnist_shared.contracts.requests import EvaluateRequest
-from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, EvaluateResult, Progress, RunError, TrainResult
+from mnist_shared.contracts.runs import (
+    CheckpointRef,
+    EpochMetrics,
+    EvaluateResult,
+    Progress,
+    RunError,
+    RunState,
+    TrainResult,
+)
 from mnist_shared.storage.runs import Grant, RunStore
 
 NUM_BATCHES = 938
@@ -35,10 +45,10 @@ class Owner:
         self.sequence += 1
         self.store.append(self.grant, event, sequence=self.sequence, progress=progress, checkpoint=checkpoint)
 
-    def start(self, *, epoch: int = 0, checkpoint: str | None = None) -> None:
+    def start(self, *, epoch: int = 0, batch: int = 0, checkpoint: str | None = None) -> None:
         event = TrainingStarted(
-            dataset="mnist", num_images=60_000, device="cpu", num_threads=2, epoch=epoch, epochs=self.epochs, batch=0,
-            num_batches=NUM_BATCHES, checkpoint=checkpoint,
+            dataset="mnist", num_images=60_000, device="cpu", num_threads=2, epoch=epoch, epochs=self.epochs,
+            batch=batch, num_batches=NUM_BATCHES, checkpoint=checkpoint,
         )  # fmt: skip
         self.now = self.now.model_copy(update={"epoch": epoch})
         self.tell(event, progress=self.now)
@@ -51,18 +61,25 @@ class Owner:
         self.now = self.now.model_copy(update=update)
         self.tell(event, progress=self.now)
 
-    def epoch(self, epoch: int, *, correct: int = 9900) -> None:
+    def epoch(self, epoch: int, *, correct: int = 9900, train_loss: float = 0.2105) -> None:
         """An epoch ends, with a checkpoint."""
         metrics = EpochMetrics(
-            epoch=epoch, train_loss=0.2105, test_loss=0.048, test_correct=correct, test_total=10_000,
+            epoch=epoch, train_loss=train_loss, test_loss=0.048, test_correct=correct, test_total=10_000,
             test_accuracy=correct / 10_000, lr=0.001 * 0.7 ** (epoch - 1), seconds=54.7, images_per_second=1097.4,
         )  # fmt: skip
-        self.now = self.now.model_copy(update={"epoch": epoch, "batch": 0, "last_epoch": metrics, "loss": 0.2})
-        self.tell(EpochFinished(epochs=self.epochs, metrics=metrics), progress=self.now)
+        event = EpochFinished(epochs=self.epochs, metrics=metrics)
+        after = advance(self.now, event)
+        assert after is not None
+        self.now = after.model_copy(update={"loss": 0.2})
+        self.tell(event, progress=self.now)
+        self.saved(epoch, 0)
+
+    def saved(self, epoch: int, batch: int) -> None:
+        """A checkpoint after so many finished epochs, and batches of the next one."""
         checkpoint = CheckpointRef(
-            file=f"epoch-{epoch}.pt",
+            file=f"epoch-{epoch}-{batch}.pt" if batch else f"epoch-{epoch}.pt",
             epoch=epoch,
-            batch=0,
+            batch=batch,
             attempt=self.grant.attempt,
             num_bytes=14_400_000,
             sha256="a" * 64,
@@ -83,12 +100,12 @@ class Owner:
             test_accuracy=correct / 10_000, seconds=820.0, device="cpu", num_threads=2, weights_sha256="b" * 64,
             model_file="mnist_cnn.pt",
         )  # fmt: skip
-        self.store.succeed(self.grant, result)
+        self.store.finish(self.grant, Finished(state=RunState.SUCCEEDED, result=result))
         return self.run_id
 
     def fail(self, message: str = "The volume is full.", *, hint: str = "Free some space on it.") -> str:
         error = RunError(kind="VolumeError", message=message, hint=hint, attempt=self.grant.attempt)
-        self.store.fail(self.grant, error)
+        self.store.finish(self.grant, Finished(state=RunState.FAILED, error=error))
         return self.run_id
 
     def evaluate(self, *, correct: int = 9927) -> str:
@@ -104,5 +121,5 @@ class Owner:
             target=request.target, checkpoint=target.checkpoint, correct=correct, total=10_000,
             accuracy=correct / 10_000, average_loss=0.0226, seconds=1.1, device="cpu",
         )  # fmt: skip
-        self.store.succeed(self.grant, result)
+        self.store.finish(self.grant, Finished(state=RunState.SUCCEEDED, result=result))
         return self.run_id

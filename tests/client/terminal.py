@@ -41,6 +41,15 @@ class Terminal:
         """The lines, each overwriting of one as a line of its own."""
         return [line for line in re.split(r"[\n\r]", self.text) if line]
 
+    @property
+    def frames(self) -> list[list[str]]:
+        """What was drawn on the whole screen, one drawing after the other: the lines of each."""
+        drawings = re.findall(r"\x1b\[\?2026h(.*?)\x1b\[\?2026l", self.raw, flags=re.DOTALL)
+        return [ESCAPES.sub("", drawing).split("\r\n") for drawing in drawings]
+
+    def resize(self, *, columns: int, rows: int = 40) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
@@ -51,6 +60,10 @@ class Terminal:
             assert time.monotonic() < deadline, f"{text!r} was not written within {seconds} s, but:\n{self.text}"
             assert self._read(), f"{text!r} was never written, but:\n{self.text}"
         return self.text
+
+    def read_more(self) -> None:
+        """Read what has been written meanwhile, within a moment; the end is a failure."""
+        assert self._read(), f"it has ended:\n{self.text}"
 
     def finish(self, *, seconds: float = 20.0) -> int:
         """Read to the end; the exit code."""

@@ -1,27 +1,28 @@
 """Help: an example each, the true defaults and bounds, and nothing heavy loaded for it."""
 
+import pkgutil
 import re
 import subprocess
 import sys
+import typing
 
 import pytest
+from pydantic.fields import FieldInfo
 
-from mnist_client import exits
+from mnist_client import commands, exits
+from mnist_client.help_sections import SECTIONS
 from mnist_shared.contracts.config import TrainConfig
 from tests.client.conftest import Cli
 
-COMMANDS = [
-    ("submit", "train"),
-    ("submit", "resume"),
-    ("submit", "evaluate"),
-    ("evaluate",),
-    ("status",),
-    ("follow",),
-    ("wait",),
-    ("cancel",),
-    ("workers",),
-    ("up",),
-]
+GROUPS = {
+    "submit": ["train", "resume", "evaluate"],
+    "checkpoints": ["list", "pull", "gc"],
+    "workers": ["drain", "undrain"],
+    "queue": ["pause", "resume"],
+    "config": ["show", "path"],
+}
+NAMES = [name for names in SECTIONS.values() for name in names]
+COMMANDS = [(name,) for name in NAMES if name not in GROUPS] + [(name, sub) for name in GROUPS for sub in GROUPS[name]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -35,8 +36,38 @@ def test_help_of_the_whole_names_every_command(lonely: Cli) -> None:
     text = lonely("--help").stdout
     assert lonely().stdout == text
     assert lonely("submit").stdout == lonely("submit", "--help").stdout
-    for command in COMMANDS:
-        assert f"  {command[0]} " in text
+    for name in NAMES:
+        assert f"\n  {name} " in text
+    assert [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in SECTIONS] == list(SECTIONS)
+
+
+def test_there_is_a_command_for_each_module() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
+    assert modules == set(NAMES)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_groups_help_names_its_commands(lonely: Cli, group: str) -> None:
+    text = lonely(group, "--help").stdout
+    for name in GROUPS[group]:
+        assert f"\n  {name} " in text
+    assert "completion" not in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("stats",), "No such command 'stats'. Did you mean 'status'? See `mnist-client --help`."),
+        (("submit", "resme"), "No such command 'resme'. Did you mean 'resume'? See `mnist-client submit --help`."),
+        (("submit", "train", "--epoch", "3"), "Did you mean --epochs? See `mnist-client submit train --help`."),
+        (("frobnicate",), "No such command 'frobnicate'. See `mnist-client --help`."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_mistyped_is_guessed_at(lonely: Cli, typed: tuple[str, ...], meant: str) -> None:
+    done = lonely(*typed)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{meant}\n")
 
 
 def test_help_shows_the_defaults_and_bounds_that_apply(lonely: Cli) -> None:
@@ -52,17 +83,26 @@ def test_help_shows_the_defaults_and_bounds_that_apply(lonely: Cli) -> None:
             assert default == "off"
         elif isinstance(field.default, str):
             assert default == field.default
+        elif isinstance(field.default, tuple):
+            assert default == ",".join(map(str, field.default))
+            assert limits_shown(bounds) == limits_of(FieldInfo.from_annotation(typing.get_args(field.annotation)[0])), (
+                name
+            )
         else:
             assert float(default) == field.default, name
-            limits = {
-                kind: getattr(limit, kind)
-                for limit in field.metadata
-                for kind in ("ge", "gt", "le")
-                if hasattr(limit, kind)
-            }
-            found = [float(number) for number in re.findall(r"[0-9.]+", bounds)]
-            assert found == [limits.get("ge", limits.get("gt")), limits["le"]], name
-            assert ("above" in bounds) == ("gt" in limits)
+            assert limits_shown(bounds) == limits_of(field), name
+
+
+def limits_of(field: FieldInfo) -> dict[str, float]:
+    """Its bounds, by pydantic's names for them."""
+    kinds = ("ge", "gt", "le", "lt")
+    return {kind: getattr(limit, kind) for limit in field.metadata for kind in kinds if hasattr(limit, kind)}
+
+
+def limits_shown(bounds: str) -> dict[str, float]:
+    """`above 0, to 10` as {gt: 0, le: 10}; `0 to below 1 each` as {ge: 0, lt: 1}."""
+    low, high = (float(number) for number in re.findall(r"[0-9.]+", bounds))
+    return {"gt" if "above" in bounds else "ge": low, "lt" if "below" in bounds else "le": high}
 
 
 def test_version(lonely: Cli) -> None:
@@ -73,14 +113,14 @@ def test_version(lonely: Cli) -> None:
     ("arguments", "forbidden"),
     [
         (["--help"], ["pydantic", "redis", "rich", "torch", "celery"]),
-        (["submit", "train", "--help"], ["redis", "rich", "torch", "celery"]),
+        (["submit", "train", "--help"], ["pydantic", "redis", "rich", "torch", "celery"]),
         (["submit", "train"], ["rich", "torch", "torchvision", "celery", "kombu", "mnist_worker"]),
         (["status"], ["rich", "torch", "torchvision", "celery", "kombu", "mnist_worker"]),
         (["follow"], ["torch", "torchvision", "celery", "kombu", "mnist_worker"]),
         (["workers"], ["torch", "torchvision", "celery", "kombu", "mnist_worker"]),
         (["cancel", "last"], ["torch", "torchvision", "celery", "kombu", "mnist_worker"]),
     ],
-    ids=lambda value: " ".join(value) if value[0] != "pydantic" else "",
+    ids=lambda value: " ".join(value) if "torch" not in value else "",
 )
 def test_a_command_loads_only_what_it_needs(cli: Cli, arguments: list[str], forbidden: list[str]) -> None:
     program = (

@@ -1,63 +1,83 @@
-"""`status` and `workers`: tables that fit, details, JSON."""
+"""`status` of many runs: tables that fit, filters, pages, JSON, narrow code pages."""
 
 import json
-import time
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
 from mnist_shared.contracts.runs import RunRecord
-from mnist_shared.contracts.workers import DeviceInfo, WorkerInfo
+from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.storage.workers import WorkerRegistry
 from tests.client.conftest import Cli
 from tests.client.owner import Owner
+from tests.client.zoo import Zoo, announce
+
+SCREENS = Path(__file__).with_name("screens")  # written anew with UPDATE_SCREENS=1
 
 
 @pytest.fixture
-def zoo(store: RunStore, owned: Callable[..., Owner], submitted: Callable[..., str]) -> dict[str, str]:
-    """A run in every state."""
-    runs = {"succeeded": owned(epochs=15).train(), "failed": owned(worker="worker-2").fail()}
-    running = owned(epochs=15, worker="gpu-machine-17-b2f0")
-    running.start()
-    for epoch in range(1, 7):
-        running.epoch(epoch)
-    running.batch(7, 404)
-    runs["running"] = running.run_id
-    runs["evaluation"] = store.submit(EvaluateRequest(target=runs["succeeded"], config=TrainConfig())).run_id
-    Owner(store, runs["evaluation"]).evaluate()
-    runs["cancelled"] = submitted()
-    store.cancel(runs["cancelled"])
-    runs["queued"] = submitted(epochs=3)
-    return runs
+def zoo(client: Redis) -> Zoo:
+    return Zoo(client).backdate()
 
 
-def test_the_table_has_a_row_a_run_the_newest_first(cli: Cli, store: RunStore, zoo: dict[str, str]) -> None:
-    done = cli("status")
-    header, *rows = done.stdout.splitlines()
-    assert header.split() == ["RUN", "KIND", "STATE", "PROGRESS", "ACCURACY", "LOSS", "WORKER", "AGE", "REASON"]
-    assert [row.split()[0] for row in rows] == [record.id for record in store.latest(20)]
-    by_id = {row.split()[0]: row.split()[1:] for row in rows}
-    assert by_id[zoo["running"]][:6] == ["train", "running", "6/15", "43%", "99.00%", "0.2500"]
-    assert by_id[zoo["succeeded"]][:5] == ["train", "succeeded", "15/15", "99.15%", "0.0211"]
-    assert by_id[zoo["evaluation"]][:4] == ["evaluate", "succeeded", "99.27%", "0.0226"]
-    assert by_id[zoo["queued"]][:3] == ["train", "queued", "0/3"]
-    assert " ".join(by_id[zoo["failed"]][-9:]) == "The volume is full. Free some space on it."
-    assert done.stderr == ""
+def compare(text: str, name: str) -> None:
+    """With the screen of that name, as text."""
+    file = SCREENS / f"{name}.txt"
+    shown = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if os.environ.get("UPDATE_SCREENS"):
+        file.write_text(shown, encoding="utf-8")
+    assert shown == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("columns", [60, 100, 200])
-def test_the_table_fits_the_terminal(cli: Cli, zoo: dict[str, str], columns: int) -> None:
+def test_the_screen_of_many_runs(cli: Cli, client: Redis, zoo: Zoo, columns: int) -> None:
+    announce(client, "worker-1", run=zoo.ids["eager-lynx"])
     terminal = cli.terminal("status", columns=columns)
     assert terminal.finish() == 0
     assert max(map(len, terminal.lines)) <= columns
-    for run_id in zoo.values():
-        assert run_id in terminal.text
-    assert "The volume is full" in terminal.text
-    assert ("gpu-machine-17-b2f0" in terminal.text) == (columns > 60)
+    compare(terminal.text, f"status_{columns}")
+
+
+def test_in_a_pipe_each_run_has_one_line_with_all_there_is(cli: Cli, store: RunStore, zoo: Zoo) -> None:
+    done = cli("status")
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == [
+        "RUN", "NAME", "KIND", "STATE", "PROGRESS", "LOSS", "BEST", "STARTS", "ETA", "WORKER", "TAGS", "AGE", "NOTE",
+    ]  # fmt: skip
+    assert [row.split()[0] for row in rows] == [record.id for record in store.latest(20)]
+    by_name = {row.split()[1]: row.split()[2:] for row in rows}
+    assert by_name["eager-lynx"] == [
+        "train", "running", "6/15", "43%", "▅▄▃▃▂▂", "99.08%", "7m49s", "gpu-machine-17-b2f0", "2h",
+    ]  # fmt: skip
+    assert by_name["fresh-moth"] == ["evaluate", "succeeded", "99.27%", "worker-1", "2h"]
+    failed = next(row for row in rows if "calm-hare" in row)
+    assert failed.endswith(
+        f"The volume is full. Free some space on it. Next: mnist-client resume {zoo.ids['calm-hare']}"
+    )
+    assert done.stderr == (
+        "1 running, 1 queued, 1 waiting for another, 2 succeeded, 2 failed, 1 cancelled; no worker\n"
+    )
+
+
+def test_filters_order_and_pages_reach_the_store(cli: Cli, zoo: Zoo) -> None:
+    words = "--state ended,queued --kind train --tag sweep --sort accuracy --reverse -n 1 --page 1 --json"
+    listed = json.loads(cli("status", *words.split()).stdout)
+    assert [record["options"]["name"] for record in listed] == ["brisk-otter"]
+
+
+def test_what_cannot_be_asked_for_is_a_usage_error_with_a_suggestion(cli: Cli) -> None:
+    for arguments, words in {
+        ("--state", "faild"): "there is no 'faild'. Did you mean failed?",
+        ("--all", "--page", "2"): "--all goes with neither",
+        ("-w", "0"): "--interval: 0 s is too little",
+    }.items():
+        done = cli("status", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr
 
 
 def test_the_rest_of_many_runs_is_counted(cli: Cli, submitted: Callable[..., str]) -> None:
@@ -65,71 +85,52 @@ def test_the_rest_of_many_runs_is_counted(cli: Cli, submitted: Callable[..., str
         submitted()
     done = cli("status")
     assert len(done.stdout.splitlines()) == 21
-    assert done.stderr == "5 more; see `mnist-client status -n 25`\n"
-    assert len(cli("status", "-n", "2").stdout.splitlines()) == 3
-    assert cli("status", "-n", "0").returncode == 2
+    assert done.stderr == "0 running, 25 queued; no worker; 20 of 25 shown; --page 2 for more\n"
+    second = cli("status", "--page", "2")
+    assert len(second.stdout.splitlines()) == 6
+    assert second.stderr.endswith("; 21-25 of 25 shown\n")
+    assert len(cli("status", "--all").stdout.splitlines()) == 26
+    some = cli("status", "-n", "2", "--state", "queued")
+    assert some.stderr.endswith("; 2 of more shown; --page 2 for more\n")
+
+
+def test_a_queue_that_is_paused_says_so(cli: Cli, client: Redis, submitted: Callable[..., str]) -> None:
+    submitted()
+    Queue(client).pause()
+    announce(client, "worker-1", state="drained")
+    said = cli("status").stderr
+    assert re.search(r"; the queue is paused for \ds \(queue resume\); 1 worker \(1 drained\)$", said.rstrip())
 
 
 def test_without_a_run_it_says_how_to_make_one(cli: Cli) -> None:
     done = cli("status")
     assert (done.returncode, done.stdout) == (0, "")
     assert "mnist-client submit train" in done.stderr
+    assert cli("status", "--state", "failed").stderr == "no such runs\n"
 
 
-def test_json_is_the_records_own(cli: Cli, store: RunStore, zoo: dict[str, str]) -> None:
+def test_json_is_the_records_own(cli: Cli, store: RunStore, zoo: Zoo) -> None:
     listed = json.loads(cli("status", "--json").stdout)
     records = [RunRecord.model_validate_json(json.dumps(one)) for one in listed]
     assert records == store.latest(20)
-    one = json.loads(cli("--json", "status", zoo["running"]).stdout)
-    assert RunRecord.model_validate_json(json.dumps(one)) == store.get(zoo["running"])
-    two = json.loads(cli("status", zoo["queued"], zoo["failed"], "--json").stdout)
-    assert [record["id"] for record in two] == [zoo["queued"], zoo["failed"]]
+    one = json.loads(cli("--json", "status", "eager-lynx").stdout)
+    assert RunRecord.model_validate_json(json.dumps(one)) == store.get(zoo.ids["eager-lynx"])
+    two = json.loads(cli("status", "happy-toad", "calm-hare", "--json").stdout)
+    assert [record["options"]["name"] for record in two] == ["happy-toad", "calm-hare"]
 
 
 def test_json_of_no_runs_is_an_empty_list(cli: Cli) -> None:
     assert json.loads(cli("status", "--json").stdout) == []
 
 
-def test_details_of_a_running_run(cli: Cli, zoo: dict[str, str]) -> None:
-    done = cli("status", zoo["running"])
-    text = done.stdout
-    assert "running on gpu-machine-17-b2f0" in text
-    assert "6 of 15 epochs, batch 404 of 938 (43%), loss 0.2500, 1,097 images/s" in text
-    assert "epoch-6.pt (after epoch 6; 14.4 MB)" in text
-    assert f"mnist-client follow {zoo['running']}" in done.stderr
-
-
-def test_details_of_a_queued_run_say_where_it_stands(cli: Cli, zoo: dict[str, str]) -> None:
-    done = cli("status", zoo["queued"])
-    assert "queued, next in the queue" in done.stdout
-    assert "--epochs 3" in done.stdout
-    assert "warning: no worker is present" in done.stderr
-
-
-def test_details_of_an_ended_run_say_what_to_type_next(
-    cli: Cli, store: RunStore, zoo: dict[str, str], owned: Callable[..., Owner]
-) -> None:
-    done = cli("status", zoo["succeeded"])
-    assert "accuracy 9915/10000 (99.15%), average loss 0.0211, 15 epochs in 13 min 40 s" in done.stdout
-    assert f"mnist-client evaluate {zoo['succeeded']}" in done.stderr
-    assert f"mnist-client submit resume {zoo['succeeded']} --epochs 30" in done.stderr
-
-    assert "The volume is full. Free some space on it." in cli("status", zoo["failed"]).stdout
-
-    failed = owned(epochs=3)
-    failed.epoch(1)
-    failed.fail()
-    assert f"mnist-client submit resume {failed.run_id}" in cli("status", failed.run_id).stderr
-    child = store.submit(ResumeRequest(parent=failed.run_id, config=TrainConfig(epochs=3))).run_id
-    assert f"resume run {failed.run_id}" in cli("status", child).stdout
-
-
-def test_colours_are_for_terminals_that_want_them(cli: Cli, zoo: dict[str, str]) -> None:
+def test_colours_are_for_terminals_that_want_them(cli: Cli, zoo: Zoo) -> None:
     del cli.environment["NO_COLOR"]
     assert "\x1b" not in cli("status").stdout
     wants = cli.terminal("status")
     assert wants.finish() == 0
     assert "\x1b[32m" in wants.raw
+    for colour in (30, 33, 34, 37, 90, 97):  # black, yellow, blue, white, bright black, bright white:
+        assert f"\x1b[{colour}m" not in wants.raw  # a light or a dark ground swallows them
     for arguments, variables in ((("--no-color",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})):
         plain = cli.terminal(*arguments, "status", **variables)
         assert plain.finish() == 0
@@ -137,69 +138,28 @@ def test_colours_are_for_terminals_that_want_them(cli: Cli, zoo: dict[str, str])
 
 
 def test_control_characters_of_a_record_do_not_reach_the_terminal(cli: Cli, owned: Callable[..., Owner]) -> None:
-    run_id = owned().fail("bad\x1b[2Jthing\nwith two lines", hint="")
+    run_id = owned().fail("bad\x1b[2Jthing\nwith two lines\u202e", hint="")
     for arguments in (("status",), ("status", run_id), ("follow", run_id)):
         terminal = cli.terminal(*arguments)
         terminal.finish()
         assert "\x1b[2J" not in terminal.raw
+        assert "\u202e" not in terminal.raw
         assert "with two lines" in terminal.text
 
 
-# ---- workers --------------------------------------------------------------------------------------------------------
-
-
-def worker(name: str, *, state: str, device: DeviceInfo | None, run: str | None = None) -> WorkerInfo:
-    versions = {"mnist-worker": "0.1.0", "torch": "2.14.1", "python": "3.11.7"}
-    return WorkerInfo.model_validate(
-        {
-            "name": name, "host": "machine-1", "pid": 1, "state": state, "device": device, "versions": versions,
-            "run": run, "started_at_ms": time.time_ns() // 1_000_000,
-        }
-    )  # fmt: skip
-
-
-@pytest.fixture
-def crew(client: Redis) -> None:
-    registry = WorkerRegistry(client)
-    gpu = DeviceInfo(kind="cuda", name="NVIDIA H100 80GB HBM3", memory_bytes=85_000_000_000, num_threads=8)
-    registry.announce(worker("worker-1", state="busy", device=gpu, run="0123456789ab"))
-    registry.announce(worker("worker-2", state="starting", device=None))
-
-
-def test_workers_are_listed_with_their_devices(cli: Cli, crew: None) -> None:
-    done = cli("workers")
-    header, first, second = done.stdout.splitlines()
-    assert header.split() == ["WORKER", "STATE", "DEVICE", "GPU", "THREADS", "RUN", "HOST", "VERSIONS", "SEEN"]
-    for word in (
-        "worker-1",
-        "busy",
-        "cuda",
-        "NVIDIA H100 80GB HBM3, 85.0 GB",
-        "0123456789ab",
-        "torch 2.14.1",
-        "0s ago",
-    ):
-        assert word in first
-    assert "starting" in second
-
-
-@pytest.mark.parametrize("columns", [60, 100, 200])
-def test_the_workers_fit_the_terminal(cli: Cli, crew: None, columns: int) -> None:
-    terminal = cli.terminal("workers", columns=columns)
-    assert terminal.finish() == 0
-    assert max(map(len, terminal.lines)) <= columns
-    assert "busy" in terminal.text
-
-
-def test_workers_as_json(cli: Cli, crew: None) -> None:
-    listed = json.loads(cli("workers", "--json").stdout)
-    assert [one["name"] for one in listed] == ["worker-1", "worker-2"]
-    assert listed[0]["device"]["memory_bytes"] == 85_000_000_000
-    assert "seen_at" in listed[0]
-
-
-def test_without_workers_it_says_how_to_start_one(cli: Cli) -> None:
-    done = cli("workers")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "mnist-worker" in done.stderr
-    assert json.loads(cli("workers", "--json").stdout) == []
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [("ascii", "Zurich... -> ? full"), ("cp1252", "Zürich… -> ? full"), ("cp437", "Zürich... -> ? full")],
+)
+def test_a_narrow_code_page_gets_what_it_can_show(
+    cli: Cli, owned: Callable[..., Owner], encoding: str, message: str
+) -> None:
+    owner = owned(epochs=2)
+    owner.start()
+    owner.epoch(1)
+    owner.fail("Zürich… → ✗ full", hint="")
+    done = cli.in_bytes("status", PYTHONIOENCODING=encoding)
+    text = done.stdout.decode(encoding)
+    assert message in text
+    assert " = " in text  # the bar of the loss
+    assert done.returncode == 0

@@ -1,19 +1,20 @@
 """`mnist-client`: the command tree, the global options, and the one edge where errors become exit codes."""
 
+import gc
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from mnist_client import exits
-from mnist_client.commands import cancel, evaluate, follow, queue, reindex, status, submit, up, wait, workers
+from mnist_client.completion import SCRIPT_VARIABLE, answer_scripts, complete_profiles
 from mnist_client.context import CommandContext
+from mnist_client.help_sections import CommandTree
 from mnist_client.options import Json
+from mnist_client.rendering.encoding import make_safe
 from mnist_client.rendering.output import Output
 from mnist_shared.errors import MnistError
 
@@ -21,32 +22,14 @@ from mnist_shared.errors import MnistError
 _USAGE_ERROR: type[Any] = typer.BadParameter.__bases__[0]
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-class _CommandTree(TyperGroup):
-    """Lists the commands in the order in which one needs them."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return ["up", "submit", "status", "follow", "evaluate", "wait", "cancel", "workers", "queue", "reindex"]
-
-
 app = typer.Typer(
     name="mnist-client",
-    cls=_CommandTree,
+    cls=CommandTree,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
 )
-app.add_typer(submit.app, name="submit")
-app.command("evaluate")(evaluate.evaluate)
-app.command("status")(status.status)
-app.command("follow")(follow.follow)
-app.command("wait")(wait.wait)
-app.command("cancel")(cancel.cancel)
-app.command("workers")(workers.workers)
-app.command("queue")(queue.queue)
-app.command("reindex")(reindex.reindex)
-app.command("up")(up.up)
 
 
 def _show_version(wanted: bool) -> None:
@@ -65,13 +48,24 @@ def _client(
         typer.Option(
             "--broker",
             metavar="URL",
-            help="The broker; else MNIST_BROKER_URL, else the embedded stack of the storage folder.",
+            help="The broker; else MNIST_BROKER_URL, the configuration file's, or the embedded stack's.",
         ),
     ] = None,
     storage: Annotated[
         Path | None,
         typer.Option(
-            "--storage", metavar="DIR", help="The shared volume; else MNIST_STORAGE_DIR, else ~/.mnist-queue."
+            "--storage",
+            metavar="DIR",
+            help="The shared volume; else MNIST_STORAGE_DIR, the configuration file's, or ~/.mnist-queue.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="A profile of the configuration file, before the environment; else MNIST_PROFILE.",
+            autocompletion=complete_profiles,
         ),
     ] = None,
     json: Json = False,
@@ -90,7 +84,7 @@ def _client(
       mnist-client up                                  # in one terminal
       mnist-client submit train --epochs 3 --follow    # in another
     """
-    ctx.obj = CommandContext(broker=broker, storage=storage, json=json, no_color=no_color, quiet=quiet)
+    ctx.obj = CommandContext(broker=broker, storage=storage, profile=profile, json=json, no_color=no_color, quiet=quiet)
     if ctx.invoked_subcommand is None:
         print(ctx.get_help())
 
@@ -98,6 +92,8 @@ def _client(
 def run(arguments: list[str] | None = None) -> int:
     """Execute one command line; return its exit code."""
     output = Output(no_color="--no-color" in (sys.argv if arguments is None else arguments))
+    if SCRIPT_VARIABLE in os.environ:
+        answer_scripts()
     try:
         code = app(arguments, prog_name="mnist-client", standalone_mode=False)
         sys.stdout.flush()
@@ -119,6 +115,8 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         # The edge of the process: what nobody foresaw is one line too, unless somebody wants to see more.
         if os.environ.get("MNIST_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         output.error(
             f"Unforeseen: {type(error).__name__}: {error}. Set MNIST_DEBUG=1 to see where, and please report it."
@@ -127,16 +125,18 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _usage_line(error: Any) -> str:
-    """What is wrong with the command line, and where its help is."""
-    message = str(error.format_message()).rstrip(".")
+    """What is wrong with the command line, what was probably meant, and where its help is."""
+    meant = sorted(getattr(error, "possibilities", None) or [])
+    message = f"{error.message}. Did you mean {' or '.join(meant)}?" if meant else str(error.format_message())
     command = error.ctx.command_path if error.ctx is not None else "mnist-client"
-    return f"{message}. See `{command} --help`."
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{command} --help`."
 
 
 def main() -> None:
     """The console script."""
+    # Most of a command's time goes into imports, which leave no garbage: a tenth of it was spent looking for some.
+    gc.set_threshold(50_000)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a narrow code page is no reason to end
+        make_safe(stream)  # a narrow code page is no reason to end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds: a hidden cursor comes back
     sys.exit(run())

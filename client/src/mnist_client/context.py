@@ -1,5 +1,6 @@
 """What a command is handed: the global options, and what they lead to, made when first asked for."""
 
+import os
 import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mnist_client.configuration import Configuration, load_configuration, without_secrets
 from mnist_client.rendering.output import Output
 from mnist_shared.errors import BrokerUnreachable
 from mnist_shared.settings import Settings
@@ -30,22 +32,33 @@ class CommandContext:
 
     broker: str | None = None
     storage: Path | None = None
+    profile: str | None = None
     json: bool = False
     no_color: bool = False
     quiet: bool = False
 
     @cached_property
+    def configuration(self) -> Configuration:
+        """The configuration file, with its profile.
+
+        Raises:
+            InvalidInput: it is not as it should be.
+        """
+        return load_configuration(profile=self.profile)
+
+    @cached_property
     def output(self) -> Output:
-        return Output(quiet=self.quiet, no_color=self.no_color)
+        return Output(quiet=self.quiet, no_color=self.no_color or self.configuration.values.get("color") is False)
 
     @cached_property
     def settings(self) -> Settings:
-        """Flags before the environment before defaults; the broker may be unknown."""
-        return Settings.from_environment(broker=self.broker, storage=self.storage)
+        """Flags before the environment before the configuration file before defaults; the broker may be unknown."""
+        environment = self.configuration.environment(os.environ)
+        return Settings.from_environment(environment, broker=self.broker, storage=self.storage)
 
     @cached_property
     def stack(self) -> "StackFile | None":
-        """The embedded stack of the storage folder, where no flag and no variable names another broker."""
+        """The embedded stack of the storage folder, where nothing names another broker."""
         if self.settings.broker_url is not None:
             return None
         from mnist_client.stack.stack_file import find_running_stack
@@ -54,7 +67,7 @@ class CommandContext:
 
     @cached_property
     def broker_url(self) -> str:
-        """The flag, the environment, or the embedded stack.
+        """The flag's, the environment's, the configuration file's, or the embedded stack's.
 
         Raises:
             BrokerUnreachable: none of them says where the broker is.
@@ -64,7 +77,7 @@ class CommandContext:
         if self.stack is None:
             raise BrokerUnreachable(
                 f"No broker is configured and no embedded stack is running in {self.settings.storage_dir}.",
-                hint="Start one with `mnist-client up`, or set MNIST_BROKER_URL.",
+                hint="Start one with `mnist-client up`, or set MNIST_BROKER_URL or the configuration file's `broker`.",
             )
         return self.stack.broker_url
 
@@ -124,9 +137,11 @@ class CommandContext:
     def command(self, words: str) -> str:
         """A command line that reaches the same broker as this one, to be shown. Never with a password."""
         parts = ["mnist-client"]
+        if self.profile is not None:
+            parts += ["--profile", shlex.quote(self.profile)]
         if self.storage is not None:
             parts += ["--storage", shlex.quote(str(self.storage))]
-        if self.broker is not None and "@" not in self.broker:
+        if self.broker is not None and self.broker == without_secrets(self.broker):
             parts += ["--broker", shlex.quote(self.broker)]
         return " ".join([*parts, words])
 

@@ -1,63 +1,128 @@
-"""Send a request, say what became of it, and stay with the run where that is wished."""
+"""Send requests to the queue: what a program needs for it. The command line's talk about it is in `sending`."""
 
-import json
-import sys
+from dataclasses import dataclass, replace
 
-from mnist_client import exits
-from mnist_client.context import CommandContext
-from mnist_shared.contracts.requests import Request
-from mnist_shared.storage.runs import Submission
+from pydantic import ValidationError
 
-
-def submit(context: CommandContext, request: Request, *, what: str = "submitted as {}") -> Submission:
-    """Send the request; tell a human where in the queue it is, and when nobody serves the queue."""
-    from mnist_client.rendering.wording import queue_place
-
-    submission = context.store.submit(request)
-    place = "already started" if submission.position is None else queue_place(submission.position)
-    context.output.talk(f"{what.format(submission.run_id)}, {place}")
-    if not context.quiet and (absence := context.absence()):
-        context.output.warn(absence)
-    return submission
+from mnist_shared.contracts.base import describe
+from mnist_shared.contracts.fingerprints import fingerprint
+from mnist_shared.contracts.names import checked_run_name, checked_tag
+from mnist_shared.contracts.requests import EvaluateRequest, Request
+from mnist_shared.contracts.runs import RunRecord, RunState, SubmitOptions
+from mnist_shared.errors import InvalidInput, RunNotFinished
+from mnist_shared.storage.runs import RunStore
 
 
-def send(context: CommandContext, request: Request, *, follow: bool, wait: bool) -> int:
-    """Send the request and print the run's id; then follow it or wait for it. Returns the exit code.
+@dataclass(frozen=True)
+class Wishes:
+    """What is wished for a run beside its request."""
 
-    stdout holds the id and nothing else: what is followed goes to stderr. With --json it is one object a line: the
-    submission, then the events (`--follow`) or the record at the end (`--wait`).
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    priority: str = "normal"
+    after: str | None = None  # a run, as a user names it
+    retries: int = 0
+    retry_of: str | None = None  # a run's id
+    if_needed: bool = False  # take a finished run with the same fingerprint instead
+    then_evaluate: bool = False  # and evaluate it once it has succeeded
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a request."""
+
+    run_id: str
+    name: str
+    position: int | None = None  # runs that are served before it; None: it does not wait in the queue
+    waits_for: str | None = None  # the run that has to succeed first
+    is_reused: bool = False  # a finished run: nothing was sent
+    evaluation: "Sent | None" = None  # of `then_evaluate`
+
+
+def submit(store: RunStore, request: Request, wishes: Wishes = Wishes()) -> Sent:
+    """Send `request`, or find the run that has done it already.
+
+    Raises:
+        InvalidInput: a wish is not valid, or does not go with the request.
+        RunNotFound: there is no run `wishes.after`.
     """
-    submission = submit(context, request)
-    run_id = submission.run_id
-    if context.json:
-        context.output.data(json.dumps({"id": run_id, "kind": request.kind, "position": submission.position}))
-    else:
-        context.output.data(run_id)
-    if follow:
-        from mnist_client.waiting import follow_and_show
-
-        return follow_and_show(context, run_id, stream=sys.stdout if context.json else sys.stderr)
-    if wait:
-        return _wait(context, run_id)
-    for words in (f"follow {run_id}", f"status {run_id}", f"cancel {run_id}"):
-        context.output.talk(f"  {context.command(words)}")
-    return exits.OK
+    options = submit_options(store, request, wishes)
+    sent = (find_finished(store, options) if wishes.if_needed else None) or _send(store, request, options)
+    if not wishes.then_evaluate:
+        return sent
+    evaluation = EvaluateRequest(target=sent.run_id, config=request.config)
+    then = replace(wishes, name=None, after=None if sent.is_reused else sent.run_id, then_evaluate=False)
+    return replace(sent, evaluation=submit(store, evaluation, then))
 
 
-def _wait(context: CommandContext, run_id: str) -> int:
-    from mnist_client.rendering.wording import failure, outcome
-    from mnist_client.waiting import detached, wait_for_end
+def submit_options(store: RunStore, request: Request, wishes: Wishes) -> SubmitOptions:
+    """The wishes as the run's record keeps them.
 
+    Raises:
+        InvalidInput, RunNotFound: see `submit`.
+    """
+    if wishes.then_evaluate:
+        _check_leaves_a_checkpoint(request)
+    after = store.resolve(wishes.after) if wishes.after is not None else None
     try:
-        code = wait_for_end(context, run_id)
-    except KeyboardInterrupt:
-        return detached(context, run_id)
-    assert code is not None
-    record = context.store.get(run_id)
-    if context.json:
-        context.output.data(record.model_dump_json())
-    elif record.error is not None and code == exits.FAILED:
-        context.output.error(f"Run {run_id} failed. {failure(record.error)}")
-    else:
-        context.output.talk(f"{record.state}{': ' + outcome(record.result) if record.result else ''}")
-    return code
+        return SubmitOptions.model_validate(
+            {
+                "name": checked_run_name(wishes.name) if wishes.name is not None else None,
+                "tags": tuple(dict.fromkeys(checked_tag(tag) for tag in wishes.tags)),
+                "priority": wishes.priority,
+                "after": after,
+                "retries": wishes.retries,
+                "retry_of": wishes.retry_of,
+                "fingerprint": _fingerprint(store, request, after=after),
+            }
+        )
+    except ValidationError as error:
+        field, _, problem = describe(error).partition(": ")
+        option = {"tags": "tag"}.get(field, field.replace("_", "-"))
+        raise InvalidInput(f"--{option}: {problem}.", hint="See `mnist-client submit train --help`.") from error
+
+
+def find_finished(store: RunStore, options: SubmitOptions) -> Sent | None:
+    """The run that has succeeded with the same fingerprint."""
+    run_id = store.find_succeeded(options.fingerprint) if options.fingerprint is not None else None
+    return None if run_id is None else Sent(run_id, store.get(run_id).options.name or run_id, is_reused=True)
+
+
+def retry_wishes(record: RunRecord, *, is_forced: bool = False) -> Wishes:
+    """What is to be sent along with `record.request` to try it once more, from scratch.
+
+    Raises:
+        RunNotFinished: it still waits or runs.
+        InvalidInput: it has succeeded, and nobody insists.
+    """
+    if not record.state.is_final:
+        raise RunNotFinished(
+            f"Run {record.id} is still {record.state}.", hint=f"End it first: `mnist-client cancel {record.id}`."
+        )
+    if record.state is RunState.SUCCEEDED and not is_forced:
+        raise InvalidInput(
+            f"Run {record.id} has succeeded: there is nothing to retry.",
+            hint="Say --force to do it all again, or train it on with `mnist-client resume`.",
+        )
+    options = record.options
+    return Wishes(tags=options.tags, priority=options.priority, retries=options.retries, retry_of=record.id)
+
+
+def _send(store: RunStore, request: Request, options: SubmitOptions) -> Sent:
+    submission = store.submit(request, options=options)
+    return Sent(submission.run_id, submission.name, submission.position, submission.waits_for)
+
+
+def _fingerprint(store: RunStore, request: Request, *, after: str | None) -> str | None:
+    """None where the result is not decided yet: the last checkpoint of a run that still trains will be another one."""
+    if isinstance(request, EvaluateRequest) and after != request.target:
+        return fingerprint(request) if store.get(request.target).state.is_final else None
+    return fingerprint(request)
+
+
+def _check_leaves_a_checkpoint(request: Request) -> None:
+    if isinstance(request, EvaluateRequest):
+        raise InvalidInput("--then evaluate: this is an evaluation.", hint="Leave --then out.")
+    if request.config.dry_run or not request.config.save_model:
+        why = "a dry run saves nothing" if request.config.dry_run else "--no-save-model leaves no checkpoint"
+        raise InvalidInput(f"--then evaluate: {why}.", hint="Leave one of the two out.")

@@ -20,7 +20,7 @@ def evaluate(
     ] = None,
     json: options.Json = False,
 ) -> int:
-    """Evaluate a run's last checkpoint on the test set, wait, and print the result.
+    """Evaluate a run's last checkpoint, wait, and print the result.
 
     \b
     Example:
@@ -28,8 +28,9 @@ def evaluate(
     """
     from mnist_client.lineage import evaluate_request, find_training_run
     from mnist_client.rendering.wording import evaluation, failure
+    from mnist_client.sending import ended, tell
+    from mnist_client.staying import ended_record
     from mnist_client.submission import submit
-    from mnist_client.waiting import detached, wait_for_end
     from mnist_shared.contracts.runs import EvaluateResult
     from mnist_shared.errors import InvalidInput
 
@@ -39,19 +40,14 @@ def evaluate(
         )
     context = context_of(ctx, json=json)
     target = find_training_run(context.store, run)
-    run_id = submit(
-        context, evaluate_request(target, options.given(ctx)), what=f"evaluating run {target.id} as {{}}"
-    ).run_id
-    try:
-        code = wait_for_end(context, run_id)
-    except KeyboardInterrupt:
-        return detached(context, run_id)
-    assert code is not None
-
-    record = context.store.get(run_id)
+    sent = submit(context.store, evaluate_request(target, options.given(ctx)))
+    tell(context, sent, what=f"evaluating run {target.id} as {{}}")
+    record = ended_record(context, sent.run_id)
+    code = exits.of_state(record.state)
     if not isinstance(record.result, EvaluateResult):
-        why = failure(record.error) if record.error is not None else f"See `{context.command(f'status {run_id}')}`."
-        context.output.error(f"The evaluation {run_id} {_ended(record.state)}. {why}")
+        why = failure(record.error) if record.error is not None else ""
+        why = why or f"See `{context.command(f'status {record.id}')}`."
+        context.output.error(f"The evaluation {record.id} {ended(record.state)}. {why}")
         return code
     context.output.data(record.result.model_dump_json() if context.json else evaluation(record.result))
     if min_accuracy is not None and 100 * record.result.correct < min_accuracy * record.result.total:
@@ -60,7 +56,3 @@ def evaluate(
         )
         return exits.GATE_MISSED
     return code
-
-
-def _ended(state: str) -> str:
-    return "was cancelled" if state == "cancelled" else "failed"

@@ -5,6 +5,8 @@ import typer
 from mnist_client import options
 from mnist_client.context import context_of
 
+SHOWN = 10  # ids of runs that are queued again
+
 
 def reindex(ctx: typer.Context, json: options.Json = False) -> None:
     """Rebuild lost run records from the storage folder.
@@ -14,6 +16,7 @@ def reindex(ctx: typer.Context, json: options.Json = False) -> None:
 
     \b
     Example:
+      mnist-client reindex
       mnist-client --storage /mnt/mnist reindex
     """
     import json as json_text
@@ -33,3 +36,8 @@ def reindex(ctx: typer.Context, json: options.Json = False) -> None:
         f"{plural(len(found.restored), 'run')} restored, {len(found.requeued)} queued again, "
         f"{len(found.known)} had a record"
     )
+    if found.requeued:
+        names = ", ".join(found.requeued[:SHOWN]) + (", ..." if len(found.requeued) > SHOWN else "")
+        context.output.talk(f"queued again, each from its last checkpoint: {names}")
+    if found.restored or found.requeued:
+        context.output.talk(f"  {context.command('status')}")

@@ -3,7 +3,10 @@
 import typer
 
 from mnist_client import options
+from mnist_client.commands.resume import resume
 from mnist_client.context import context_of
+from mnist_client.help_sections import SectionedCommand
+from mnist_client.wish_options import sends_a_run, sends_an_evaluation
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -20,13 +23,15 @@ def submit(ctx: typer.Context) -> None:
         print(ctx.get_help())
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
+@sends_a_run
 def train(
     ctx: typer.Context,
+    preset: options.Preset = None,
     dataset: options.Dataset = None,
+    epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     test_batch_size: options.TestBatchSize = None,
-    epochs: options.Epochs = None,
     lr: options.LearningRate = None,
     gamma: options.Gamma = None,
     no_cuda: options.NoCuda = None,
@@ -40,65 +45,52 @@ def train(
     checkpoint_every_seconds: options.CheckpointEverySeconds = None,
     keep_last: options.KeepLast = None,
     validation_size: options.ValidationSize = None,
-    follow: options.Follow = False,
-    wait: options.Wait = False,
+    network: options.Network = None,
+    widths: options.Widths = None,
+    batch_norm_momentum: options.BatchNormMomentum = None,
+    drop_last: options.DropLast = None,
+    schedule: options.Schedule = None,
+    warm_up: options.WarmUp = None,
+    beta1: options.Beta1 = None,
+    beta2: options.Beta2 = None,
+    weight_decay: options.WeightDecay = None,
+    label_smoothing: options.LabelSmoothing = None,
+    shift: options.Shift = None,
+    rotate: options.Rotate = None,
+    scale: options.Scale = None,
+    shear: options.Shear = None,
+    ema: options.Ema = None,
     json: options.Json = False,
 ) -> int:
-    """Train the network from scratch.
+    """Train a network from scratch: the reference network, or with --preset a quicker or a more accurate one.
 
     \b
     Example:
       mnist-client submit train --epochs 3 --follow
+      mnist-client submit train --preset fast --then evaluate --follow
+      mnist-client submit train --seed 2 --plan
     """
-    from mnist_client.submission import send
+    from mnist_client.sending import send_from
     from mnist_shared.contracts.config import make_train_config
     from mnist_shared.contracts.requests import TrainRequest
 
-    request = TrainRequest(config=make_train_config(**options.given(ctx)))
-    return send(context_of(ctx, json=json), request, follow=follow, wait=wait)
+    context, flags = context_of(ctx, json=json), options.given(ctx)
+    file = context.configuration.train
+    request = TrainRequest(config=make_train_config(**{**file, **flags}))
+    return send_from(ctx, context, request, flags=flags, file=file)
 
 
-@app.command()
-def resume(
-    ctx: typer.Context,
-    run: options.TrainingRun = "last",
-    epochs: options.TotalEpochs = None,
-    test_batch_size: options.AsBeforeTestBatchSize = None,
-    no_cuda: options.AsBeforeNoCuda = None,
-    no_mps: options.AsBeforeNoMps = None,
-    log_interval: options.AsBeforeLogInterval = None,
-    save_model: options.AsBeforeSaveModel = None,
-    checkpoint_every_seconds: options.AsBeforeCheckpointEverySeconds = None,
-    keep_last: options.AsBeforeKeepLast = None,
-    follow: options.Follow = False,
-    wait: options.Wait = False,
-    json: options.Json = False,
-) -> int:
-    """Train on from a run's last checkpoint, as a run of its own.
-
-    A run that failed or was cancelled goes on to the epochs it was asked for; one that succeeded needs a larger total.
-
-    \b
-    Example:
-      mnist-client submit resume last --epochs 20 --follow
-    """
-    from mnist_client.lineage import find_training_run, resume_request
-    from mnist_client.submission import send
-
-    context = context_of(ctx, json=json)
-    request = resume_request(find_training_run(context.store, run), options.given(ctx))
-    return send(context, request, follow=follow, wait=wait)
+app.command("resume", cls=SectionedCommand)(resume)
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
+@sends_an_evaluation
 def evaluate(
     ctx: typer.Context,
     run: options.TrainingRun = "last",
     test_batch_size: options.AsBeforeTestBatchSize = None,
     no_cuda: options.AsBeforeNoCuda = None,
     no_mps: options.AsBeforeNoMps = None,
-    follow: options.Follow = False,
-    wait: options.Wait = False,
     json: options.Json = False,
 ) -> int:
     """Evaluate a run's last checkpoint on the test set.
@@ -108,8 +100,8 @@ def evaluate(
       mnist-client submit evaluate 3f2a --wait
     """
     from mnist_client.lineage import evaluate_request, find_training_run
-    from mnist_client.submission import send
+    from mnist_client.sending import send_from
 
-    context = context_of(ctx, json=json)
-    request = evaluate_request(find_training_run(context.store, run), options.given(ctx))
-    return send(context, request, follow=follow, wait=wait)
+    context, flags = context_of(ctx, json=json), options.given(ctx)
+    request = evaluate_request(find_training_run(context.store, run), flags)
+    return send_from(ctx, context, request, flags=flags)

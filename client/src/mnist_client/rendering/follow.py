@@ -1,16 +1,30 @@
-"""A run as it goes on: as JSON, as plain lines, or with a live progress line on a terminal."""
+"""A run as it goes on: as JSON, as plain lines, or (rendering.live) with a progress bar on a terminal."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
 from mnist_client.following import ConnectionBack, ConnectionLost, Heard, Quiet
-from mnist_client.rendering.output import Output, is_capable_terminal, one_line, width_of
-from mnist_client.rendering.wording import epoch_facts, failure, outcome, plural, queue_place, request_title
+from mnist_client.history import Place, place_after
+from mnist_client.prospects import Prospect
+from mnist_client.rendering import palette
+from mnist_client.rendering.output import Output, is_capable_terminal, one_line_kept, width_of
+from mnist_client.rendering.wording import (
+    brief,
+    epoch_facts,
+    failure,
+    outcome,
+    place_in_training,
+    plural,
+    queue_place,
+    request_title,
+)
 from mnist_shared.contracts.events import (
+    AttemptFailed,
     AttemptLost,
     AttemptStarted,
-    BatchProgress,
     CancelRequested,
     CheckpointRejected,
     EpochFinished,
@@ -20,105 +34,150 @@ from mnist_shared.contracts.events import (
     RunEvent,
     TrainingStarted,
 )
-from mnist_shared.contracts.runs import RunRecord
+from mnist_shared.contracts.runs import EpochMetrics, RunRecord
 from mnist_shared.storage.events import ToldEvent
+
+Recovery = AttemptLost | HandedBack | AttemptFailed
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """The epochs of the runs that this one goes on from."""
+
+    parent: str  # its name and id
+    epochs: Sequence[EpochMetrics]
 
 
 class FollowView:
     """Plain lines, one an epoch and one for whatever else happens to the run; no control characters."""
 
-    def __init__(self, record: RunRecord, output: Output, *, stream: TextIO) -> None:
-        self.record, self.output, self.stream = record, output, stream
+    def __init__(
+        self, record: RunRecord, output: Output, *, stream: TextIO, inheritance: Inheritance | None = None
+    ) -> None:
+        self.record, self.output, self.stream, self.inheritance = record, output, stream, inheritance
+        self.waits_with = ""  # why the run waits again
         self._queue_line = ""
-        self._reached = ""  # the last epoch and batch heard of
+        self._place: Place | None = None  # the last one heard of
+        self._recovery: Recovery | None = None  # not told yet: with luck the next line says who goes on
 
     def __enter__(self) -> Self:
         if not self.output.quiet:
-            self._print(f"run {self.record.id}: {request_title(self.record.request)}", bold=True)
+            name = f" ({self.record.options.name})" if self.record.options.name else ""
+            self._print(f"run {self.record.id}{name}: {request_title(self.record.request)}", bold=True)
+        if self.inheritance is not None:
+            self._print(f"goes on from {self.inheritance.parent}:", dim=True)
+            for metrics in self.inheritance.epochs:
+                self._print(self._epoch_line(metrics, epochs=self.record.request.config.epochs), dim=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        self._tell_recovery()
 
     def show(self, heard: Heard) -> None:
         """Show one thing heard of the run."""
         match heard:
             case ToldEvent(event=event):
+                if not isinstance(event, AttemptStarted):
+                    self._tell_recovery()
                 self._show_event(event)
             case ConnectionLost(reason):
                 self.note(f"{reason} Waiting for the broker to come back; the run does not need us.")
             case ConnectionBack():
                 self.note("The broker is back.")
             case Quiet():
-                pass
+                self._tell_recovery()
 
-    def show_queue(self, position: int, *, absence: str | None) -> None:
-        """The run waits: say so when anything about it is new. `absence`: what is to be said where no worker is."""
-        line = f"queued, {queue_place(position)}" + (f"; {absence}" if absence else "")
+    def show_prospect(self, prospect: Prospect) -> None:
+        """The run waits: say so when anything about it is new, the time excepted."""
+        line = prospect_words(prospect, with_times=False) + (f"; {prospect.obstacle}" if prospect.obstacle else "")
         if line != self._queue_line:
             self._queue_line = line
-            self.note(line)
+            full = prospect_words(prospect) + (f"; {prospect.obstacle}" if prospect.obstacle else "")
+            self.note(full.removeprefix("; "))
 
     def note(self, text: str) -> None:
         """Something about the following, not about the run: talk."""
         self.output.talk(text)
 
-    def _show_event(self, event: RunEvent) -> None:
+    def recovery_words(self, event: Recovery) -> str:
+        """Whom the run lost, how, and where."""
+        where = f" at {_words(self._place)}" if self._place is not None else " before training began"
         match event:
-            case AttemptStarted(attempt=1):
-                self._print(f"started by {event.worker}")
-            case AttemptStarted():
-                self._print(f"taken over by {event.worker} (attempt {event.attempt})", fg="yellow")
             case AttemptLost():
-                self._print(f"{event.worker} was lost{self._reached}; the run waits for another worker", fg="yellow")
+                return f"{event.worker} lost{where}"
             case HandedBack():
-                self._print(
-                    f"{event.worker} stops and hands the run back{self._reached}; it is next in the queue", fg="yellow"
-                )
+                return f"{event.worker} stopped and handed the run back{where}"
+            case AttemptFailed():
+                return f"attempt {event.attempt} failed on {event.worker}{where}: {failure(event.error).rstrip('.')}"
+
+    def _show_event(self, event: RunEvent) -> None:
+        self._place = place_after(self._place, event)
+        match event:
+            case AttemptStarted():
+                self._show_start(event)
+            case AttemptLost() | HandedBack() | AttemptFailed():
+                self._recovery = event
             case CancelRequested():
-                self._print("cancel requested", fg="yellow")
+                self._print("cancel requested", fg=palette.NOTICE)
             case TrainingStarted():
                 self._print(_training_line(event))
             case EvaluationStarted():
                 self._print(
                     f"evaluating {event.checkpoint} on {event.num_images:,} images of {event.dataset}, {event.device}"
                 )
-            case BatchProgress():
-                self._reached = f" at epoch {event.epoch}, batch {event.batch}"
             case EpochFinished():
-                self._reached = f" after epoch {event.metrics.epoch}"
-                self._print(self._epoch_line(event))
+                self._print(self._epoch_line(event.metrics, epochs=event.epochs))
             case CheckpointRejected():
                 self._print(
-                    f"checkpoint {event.file} is passed over ({event.reason}); the one before it is used", fg="yellow"
+                    f"checkpoint {event.file} is passed over ({event.reason}); the one before it is used",
+                    fg=palette.NOTICE,
                 )
             case Finished():
                 self._show_end(event)
             case _:
                 pass
 
+    def _show_start(self, event: AttemptStarted) -> None:
+        recovery, self._recovery, self.waits_with = self._recovery, None, ""
+        again = f"by {event.worker} (attempt {event.attempt})"
+        if recovery is not None:
+            self._print(f"{self.recovery_words(recovery)}, resumed {again}", fg=palette.NOTICE)
+        elif event.attempt > 1:
+            self._print(f"resumed {again}", fg=palette.NOTICE)
+        else:
+            self._print(f"started by {event.worker}")
+        self._place = None
+
+    def _tell_recovery(self) -> None:
+        """Nobody has gone on with the run yet: say at least that it was lost."""
+        if self._recovery is not None:
+            words, self._recovery = self.recovery_words(self._recovery), None
+            self._print(f"{words}; the run waits for a worker", fg=palette.NOTICE)
+
     def _show_end(self, event: Finished) -> None:
         if event.error is not None:
-            self._print(f"{event.state}: {failure(event.error)}", fg="red", bold=True)
+            self._print(f"{event.state}: {failure(event.error)}", fg=palette.BAD, bold=True)
         elif event.result is not None:
-            self._print(f"{event.state}: {outcome(event.result)}", fg="green", bold=True)
+            self._print(f"{event.state}: {outcome(event.result)}", fg=palette.GOOD, bold=True)
         else:
-            self._print(f"{event.state}", fg="yellow", bold=True)
+            self._print(f"{event.state}", fg=palette.NOTICE, bold=True)
 
-    def _epoch_line(self, event: EpochFinished) -> str:
+    def _epoch_line(self, metrics: EpochMetrics, *, epochs: int) -> str:
         """As many of the facts as fit into the terminal's width."""
-        digits = len(str(event.epochs))
-        line, width = f"epoch {event.metrics.epoch:{digits}}/{event.epochs}", width_of(self.stream)
-        for fact in epoch_facts(event.metrics):
+        digits = len(str(epochs))
+        line, width = f"epoch {metrics.epoch:{digits}}/{epochs}", width_of(self.stream)
+        for fact in epoch_facts(metrics):
             if width is not None and len(line) + len(fact) + 2 > width:
                 break
             line += f"  {fact}"
         return line
 
-    def _print(self, text: str, *, fg: str | None = None, bold: bool = False) -> None:
-        print(self.output.paint(one_line_kept(text), self.stream, fg=fg, bold=bold), file=self.stream, flush=True)
+    def _print(self, text: str, *, fg: str | None = None, bold: bool = False, dim: bool = False) -> None:
+        print(
+            self.output.paint(one_line_kept(text), self.stream, fg=fg, bold=bold, dim=dim), file=self.stream, flush=True
+        )
 
 
 class JsonView(FollowView):
@@ -126,6 +185,9 @@ class JsonView(FollowView):
 
     def __enter__(self) -> Self:
         return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def show(self, heard: Heard) -> None:
         if isinstance(heard, ToldEvent):
@@ -135,20 +197,34 @@ class JsonView(FollowView):
             super().show(heard)
 
 
-def make_view(record: RunRecord, output: Output, *, stream: TextIO, as_json: bool) -> FollowView:
+def make_view(
+    record: RunRecord, output: Output, *, stream: TextIO, as_json: bool, inheritance: Inheritance | None = None
+) -> FollowView:
     """The view that suits the stream and the user's wishes."""
     if as_json:
         return JsonView(record, output, stream=stream)
     if is_capable_terminal(stream) and not output.quiet:
         from mnist_client.rendering.live import LiveView
 
-        return LiveView(record, output, stream=stream)
-    return FollowView(record, output, stream=stream)
+        return LiveView(record, output, stream=stream, inheritance=inheritance)
+    return FollowView(record, output, stream=stream, inheritance=inheritance)
 
 
-def one_line_kept(text: str) -> str:
-    """`text` on one line, the spaces that align it kept."""
-    return text if text.isprintable() else one_line(text)
+def prospect_words(prospect: Prospect, *, with_times: bool = True) -> str:
+    """Where a queued run stands; empty when it is just being started."""
+    if prospect.waits_for is not None:
+        words = f"waits for {prospect.waits_for}"
+    elif prospect.position is not None:
+        words = f"queued, {queue_place(prospect.position)}"
+    else:
+        return ""
+    if with_times and prospect.starts is not None and prospect.starts >= 1:
+        words += f", starts in about {brief(prospect.starts)}"
+    return words
+
+
+def _words(place: Place) -> str:
+    return place_in_training(place.epoch, place.batch, place.num_batches)
 
 
 def _training_line(event: TrainingStarted) -> str:

@@ -1,4 +1,4 @@
-"""Where text goes: data to stdout, talk to stderr; and whether there it may be coloured, and how wide."""
+"""Where text goes: data to stdout, talk to stderr; and whether there it may be coloured, how wide, in which letters."""
 
 import os
 import sys
@@ -9,6 +9,26 @@ from typing import TextIO
 import typer
 
 USUAL_WIDTH = 80  # of a terminal that does not say
+USUAL_HEIGHT = 24
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What lines are made for: how wide it is, whether it takes colours, and more letters than ASCII's."""
+
+    width: int | None = None  # None: as long as a line is
+    colors: bool = False
+    is_unicode: bool = True
+
+    @property
+    def ellipsis(self) -> str:
+        return "…" if self.is_unicode else "..."
+
+    def paint(self, text: str, *, fg: str | None = None, bold: bool = False, dim: bool = False) -> str:
+        """`text` in colour, where there are colours."""
+        if not self.colors or not text or not (fg or bold or dim):
+            return text
+        return typer.style(text, fg=fg, bold=bold or None, dim=dim or None)
 
 
 @dataclass(frozen=True)
@@ -29,17 +49,19 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Talk about something that will probably surprise."""
-        self.talk(f"{self.paint('warning:', sys.stderr, fg='yellow')} {text}")
+        self.talk(f"{self.paint('warning:', sys.stderr, fg='magenta')} {text}")
 
     def error(self, text: str) -> None:
         """Why the command could not do what it was asked to, in one line."""
         print(f"{self.paint('error:', sys.stderr, fg='red')} {one_line(text)}", file=sys.stderr, flush=True)
 
+    def paper(self, stream: TextIO) -> Paper:
+        """What `stream` is, at this moment: a terminal may change its width."""
+        return Paper(width=width_of(stream), colors=self.colors(stream), is_unicode=is_unicode(stream))
+
     def paint(self, text: str, stream: TextIO, *, fg: str | None = None, bold: bool = False, dim: bool = False) -> str:
         """`text` in colour, where `stream` shows colours."""
-        if not text or not self.colors(stream):
-            return text
-        return typer.style(text, fg=fg, bold=bold or None, dim=dim or None)
+        return Paper(colors=self.colors(stream)).paint(text, fg=fg, bold=bold, dim=dim)
 
     def colors(self, stream: TextIO) -> bool:
         """Whether `stream` shows colours: a capable terminal, and nobody said no (https://no-color.org)."""
@@ -49,24 +71,45 @@ class Output:
 def is_capable_terminal(stream: TextIO, environment: Mapping[str, str] | None = None) -> bool:
     """Whether `stream` is a terminal that can move its cursor."""
     environment = os.environ if environment is None else environment
-    return stream.isatty() and environment.get("TERM", "") not in ("dumb", "unknown")
+    if not stream.isatty() or environment.get("TERM", "") in ("dumb", "unknown"):
+        return False
+    if sys.platform != "win32":
+        return True
+    from mnist_client.rendering.windows_console import understands_escapes
+
+    return understands_escapes(stream)
 
 
 def width_of(stream: TextIO) -> int | None:
     """The columns of the terminal behind `stream`; None where there is none, and lines may be as long as they are."""
+    return _extent(stream, "COLUMNS", 0, usual=USUAL_WIDTH)
+
+
+def height_of(stream: TextIO) -> int | None:
+    """The lines of the terminal behind `stream`; None where there is none."""
+    return _extent(stream, "LINES", 1, usual=USUAL_HEIGHT)
+
+
+def _extent(stream: TextIO, variable: str, axis: int, *, usual: int) -> int | None:
     if not stream.isatty():
         return None
-    wanted = os.environ.get("COLUMNS", "")
+    wanted = os.environ.get(variable, "")
     if wanted.isascii() and wanted.isdigit() and int(wanted):
         return int(wanted)
-    return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
+    return os.get_terminal_size(stream.fileno())[axis] or usual
 
 
 def is_unicode(stream: TextIO) -> bool:
-    """Whether `stream` can show more than its code page."""
-    return (stream.encoding or "ascii").lower().replace("-", "").startswith("utf")
+    """Whether `stream` can show more than its code page. Linux's own console has no letters for it."""
+    encoding = (stream.encoding or "ascii").lower()
+    return encoding.startswith("utf") and not (stream.isatty() and os.environ.get("TERM") == "linux")
 
 
 def one_line(text: str) -> str:
     """`text` without line breaks and control characters: it may come from a record, and reach a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def one_line_kept(text: str) -> str:
+    """`text` on one line, the spaces that align it kept."""
+    return text if text.isprintable() else one_line(text)

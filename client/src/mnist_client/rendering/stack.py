@@ -9,7 +9,7 @@ from mnist_client.rendering.output import Output
 from mnist_client.rendering.wording import plural
 
 COLOURS = ("cyan", "magenta", "blue", "yellow")
-NEXT = ("submit train --epochs 3 --follow", "status", "evaluate last")
+NEXT = ("doctor", "submit train --epochs 3 --follow", "status --watch", "evaluate last")
 
 
 class StackNarrator:

@@ -1,74 +1,92 @@
-"""Runs as a table, and one run in detail."""
+"""Runs as a table: one row a run, and below or beside it what it has to say."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from mnist_client.rendering.output import Output, is_unicode, one_line, width_of
-from mnist_client.rendering.table import GAP, Cell, Column, fitting, shortened, total_width
-from mnist_client.rendering.wording import age, failure, percent
+from mnist_client.rendering.notes import note_of
+from mnist_client.rendering.output import Paper
+from mnist_client.rendering.palette import STATE_COLOURS
+from mnist_client.rendering.rows import painted
+from mnist_client.rendering.sparkline import sparkline
+from mnist_client.rendering.table import GAP, Cell, Column, cell_width, fitting, total_width
+from mnist_client.rendering.wording import age, brief, percent
 from mnist_shared.contracts.requests import EvaluateRequest
 from mnist_shared.contracts.runs import EvaluateResult, RunRecord, RunState, TrainResult
 
-STATE_COLOURS = {
-    RunState.QUEUED: "yellow",
-    RunState.RUNNING: "cyan",
-    RunState.SUCCEEDED: "green",
-    RunState.FAILED: "red",
-    RunState.CANCELLED: "magenta",
-}
-REASON_ROOM = 30  # columns; a reason with less room stands on a line of its own
+if TYPE_CHECKING:
+    from mnist_client.overview import Overview
+
+NOTE_ROOM = 40  # columns; notes with less room stand on lines of their own
+NAME_WIDTH, WORKER_WIDTH = 8, 8  # to which names are cut before a column goes
+SPARK_WIDTHS = ((160, 32), (120, 16), (0, 8))  # in terminals of at least so many columns
 
 
-def print_table(records: Sequence[RunRecord], *, now: datetime, output: Output, stream: TextIO) -> None:
-    """One row a run; a failed one says why."""
-    width = width_of(stream)
-    columns = fitting(_columns(records, now=now), width=width)
-    reasons = [_reason(record) for record in records]
-    room = None if width is None else width - total_width(columns) - len(GAP)
-    beside = any(reasons) and (room is None or room >= min(REASON_ROOM, max(map(len, reasons))))
-    ellipsis = "…" if is_unicode(stream) else "..."
+def table_lines(overview: "Overview", paper: Paper, command: Callable[[str], str]) -> list[str]:
+    """A header, and the rows with their notes. `command` makes a command line out of its words."""
+    columns = fitting(_columns(overview, paper), width=paper.width, ellipsis=paper.ellipsis)
+    notes = [note_of(record, names=overview.names) for record in overview.records]
+    texts = [note.text(command) if note else "" for note in notes]
+    room = None if paper.width is None else paper.width - total_width(columns) - len(GAP)
+    widest = max(map(cell_width, texts), default=0)
+    beside = widest > 0 and (room is None or (room >= NOTE_ROOM and room >= widest))
 
-    titles = [column.aligned(column.title) for column in columns] + (["REASON"] if beside else [])
-    lines = [output.paint(GAP.join(titles).rstrip(), stream, bold=True)]
-    for number, reason in enumerate(reasons):
-        cells = [_painted(column, column.cells[number], output, stream) for column in columns]
-        if reason and beside:
-            short = reason if room is None else shortened(reason, room, ellipsis=ellipsis)
-            cells.append(output.paint(short, stream, fg="red"))
+    titles = [column.aligned(column.title) for column in columns] + (["NOTE"] if beside else [])
+    lines = [paper.paint(GAP.join(titles).rstrip(), bold=True)]
+    for number, note in enumerate(notes):
+        cells = [painted(column, column.cells[number], paper) for column in columns]
+        if note and beside:
+            cells.append(paper.paint(texts[number], fg=note.fg))
         lines.append(GAP.join(cells).rstrip())
-        if reason and not beside:
-            assert width is not None
-            lines.append(GAP + output.paint(shortened(reason, width - len(GAP), ellipsis=ellipsis), stream, fg="red"))
-    output.data("\n".join(lines))
+        if note and not beside:
+            lines += note.lines(paper, command)
+    return lines
 
 
-def _columns(records: Sequence[RunRecord], *, now: datetime) -> list[Column]:
+def _columns(overview: "Overview", paper: Paper) -> list[Column]:
+    records, outlook = overview.records, overview.outlook
+
+    def cells(text: Callable[[RunRecord], str]) -> Sequence[Cell]:
+        return [Cell(text(record)) for record in records]
+
+    spark_width = next(size for least, size in SPARK_WIDTHS if paper.width is None or paper.width >= least)
     return [
-        Column("RUN", [Cell(record.id) for record in records], importance=9),
-        Column("KIND", [Cell(record.request.kind) for record in records], importance=4),
-        Column("STATE", [_state(record) for record in records], importance=8),
-        Column("PROGRESS", [Cell(progress_words(record)) for record in records], importance=7),
-        Column("ACCURACY", [Cell(_accuracy(record)) for record in records], importance=6, right=True),
-        Column("LOSS", [Cell(_loss(record)) for record in records], importance=2, right=True),
-        Column("WORKER", [Cell(record.worker or "") for record in records], importance=1),
+        Column("RUN", cells(lambda record: record.id), importance=10),
+        Column("NAME", cells(lambda record: record.options.name or ""), importance=4.5, shrinks_to=NAME_WIDTH),
+        Column("KIND", cells(lambda record: record.request.kind), importance=2),
+        Column("STATE", [_state(record) for record in records], importance=9),
+        Column("PROGRESS", cells(progress_words), importance=8),
+        Column("LOSS", cells(lambda record: _losses(record, spark_width, paper)), importance=3),
+        Column("BEST", cells(_best), importance=7, right=True),
+        Column("STARTS", cells(lambda record: _starts(outlook.starts.get(record.id))), importance=1, right=True),
+        Column("ETA", cells(lambda record: _seconds(outlook.ends.get(record.id))), importance=5, right=True),
+        Column("WORKER", cells(lambda record: record.worker or ""), importance=1.5, shrinks_to=WORKER_WIDTH),
+        Column("TAGS", cells(lambda record: ",".join(record.options.tags)), importance=0, shrinks_to=WORKER_WIDTH),
         Column(
             "AGE",
-            [Cell(age((now - record.submitted_at).total_seconds())) for record in records],
-            importance=5,
+            cells(lambda record: age((overview.now - record.submitted_at).total_seconds())),
+            importance=4,
             right=True,
         ),
     ]
 
 
-def _painted(column: Column, cell: Cell, output: Output, stream: TextIO) -> str:
-    padded = column.aligned(cell.text)
-    return padded.replace(cell.text, output.paint(cell.text, stream, fg=cell.fg), 1) if cell.fg else padded
-
-
 def _state(record: RunRecord) -> Cell:
     word = "cancelling" if record.cancel_requested and not record.state.is_final else str(record.state)
     return Cell(word, fg=STATE_COLOURS[record.state])
+
+
+def _losses(record: RunRecord, width: int, paper: Paper) -> str:
+    return sparkline(record.progress.losses, width=width, is_unicode=paper.is_unicode) if record.progress else ""
+
+
+def _starts(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return "now" if seconds < 1 else f"in {brief(seconds)}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else brief(seconds)
 
 
 def progress_words(record: RunRecord) -> str:
@@ -84,28 +102,19 @@ def progress_words(record: RunRecord) -> str:
     return words
 
 
-def _accuracy(record: RunRecord) -> str:
-    if isinstance(record.result, EvaluateResult):
-        return percent(record.result.accuracy)
-    if record.progress is not None and record.progress.last_epoch is not None:
-        return percent(record.progress.last_epoch.test_accuracy)
-    return (
-        percent(record.result.test_accuracy)
-        if isinstance(record.result, TrainResult) and not record.result.dry_run
-        else ""
-    )
+def best_accuracy(record: RunRecord) -> float | None:
+    """The highest accuracy on the test set so far; of an evaluation the one that it found."""
+    result, progress = record.result, record.progress
+    if isinstance(result, EvaluateResult):
+        return result.accuracy
+    found = [progress.best_accuracy] if progress is not None else []
+    if progress is not None and progress.last_epoch is not None:
+        found.append(progress.last_epoch.test_accuracy)
+    if isinstance(result, TrainResult) and not result.dry_run:
+        found.append(result.test_accuracy)
+    return max((accuracy for accuracy in found if accuracy is not None), default=None)
 
 
-def _loss(record: RunRecord) -> str:
-    """Of the last batch while it trains, on the test set once it has ended."""
-    if isinstance(record.result, EvaluateResult):
-        return f"{record.result.average_loss:.4f}"
-    if isinstance(record.result, TrainResult):
-        return f"{record.result.test_loss:.4f}"
-    if record.progress is None or record.progress.loss is None:
-        return ""
-    return f"{record.progress.loss:.4f}"
-
-
-def _reason(record: RunRecord) -> str:
-    return one_line(failure(record.error)) if record.state is RunState.FAILED and record.error is not None else ""
+def _best(record: RunRecord) -> str:
+    accuracy = best_accuracy(record)
+    return "" if accuracy is None else percent(accuracy)

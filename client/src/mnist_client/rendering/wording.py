@@ -25,6 +25,19 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def brief(seconds: float) -> str:
+    """How long, for a narrow column: 41s, 3m20s, 1h05m, 2d03h."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3_600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    minutes = whole // 60
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h{minutes % 60:02}m"
+    return f"{minutes // 1_440}d{minutes % 1_440 // 60:02}h"
+
+
 def clock(seconds: float) -> str:
     """What is left: 0:41, 12:03, 1:05:00."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
@@ -58,6 +71,14 @@ def percent(fraction: float) -> str:
 def queue_place(position: int) -> str:
     """Where a queued run stands."""
     return "next in the queue" if position == 0 else f"{plural(position, 'run')} before it"
+
+
+def place_in_training(epoch: int, batch: int, num_batches: int | None) -> str:
+    """After so many finished epochs and batches of the next one: epoch 3, batch 120 (step 1996)."""
+    if not batch:
+        return f"the end of epoch {epoch}" if epoch else "the start"
+    step = f" (step {epoch * num_batches + batch:,})" if num_batches else ""
+    return f"epoch {epoch + 1}, batch {batch}{step}"
 
 
 def request_title(request: Request) -> str:

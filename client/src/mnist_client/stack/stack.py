@@ -24,10 +24,11 @@ def run_stack(context: CommandContext, *, num_workers: int, port: int | None) ->
     output, settings = context.output, context.settings
     server_binary = find_server()
     worker_command = [find_worker()] if num_workers else []
-    if os.environ.get("MNIST_BROKER_URL"):
-        output.warn(
-            "`up` starts a broker of its own; MNIST_BROKER_URL is ignored here, but the other commands go by it."
+    if settings.broker_url is not None:
+        named = (
+            "MNIST_BROKER_URL" if os.environ.get("MNIST_BROKER_URL") else f"`broker` in {context.configuration.path}"
         )
+        output.warn(f"`up` starts a broker of its own; {named} is ignored here, but the other commands go by it.")
     if os.environ.get("MNIST_STORAGE_DIR"):  # another terminal may not have it: the commands shown there say it
         context = replace(context, storage=settings.storage_dir)
     folder = StackFolder(settings.storage_dir)
