@@ -6,17 +6,15 @@ On a real server with a real, idle worker, both of this script's own.
 """
 
 import argparse
-import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from tests.conftest import start_server
 from tests.processes import TRAINING, Worker
 
+from benchmarks.report import SPREAD, Table, show, spread
+from benchmarks.stage import stage
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.requests import TrainRequest
 from mnist_shared.storage.connection import connect
@@ -24,14 +22,11 @@ from mnist_shared.storage.events import EventLog
 from mnist_shared.storage.runs import RunStore
 
 COMMAND = str(Path(sys.executable).with_name("mnist-client"))
+COMMANDS = (("submit", "train"), ("status",), ("status", "last"), ("workers",), ("--help",))
+BEGINNINGS = {"attempt_started": "a worker has claimed it", "training_started": "the network stands"}
 
 
-def milliseconds(values: list[float]) -> str:
-    ordered = sorted(value * 1000 for value in values)
-    return f"{statistics.median(ordered):6.1f} ms (median of {len(ordered)}; {ordered[0]:.1f} to {ordered[-1]:.1f})"
-
-
-def wall(arguments: list[str], environment: dict[str, str]) -> float:
+def wall(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
     started = time.perf_counter()
     subprocess.run([COMMAND, *arguments], env=environment, check=True, capture_output=True)
     return time.perf_counter() - started
@@ -48,30 +43,38 @@ def submit_to_event(store: RunStore, log: EventLog, event_type: str) -> float:
     return reached
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=20)
-    turns = parser.parse_args().turns
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        server = start_server(folder / "server")
-        environment = os.environ | {"MNIST_BROKER_URL": server.url, "MNIST_STORAGE_DIR": str(folder / "storage")}
-        redis = connect(server.url)
+def measure(*, turns: int = 20) -> list[Table]:
+    """Two tables; about a minute on two cores."""
+    begins, commands = [], []
+    with stage() as on:
+        environment = on.environment(0)
+        redis = connect(on.url(0))
         store, log = RunStore(redis), EventLog(redis)
-        worker = Worker("bench", environment=environment, command=TRAINING, folder=folder)
+        worker = Worker("bench", environment=environment, command=TRAINING, folder=on.folder)
         try:
             worker.wait_until_ready(redis)
             submit_to_event(store, log, "finished")  # the first run loads the data
-            for event_type, words in (("attempt_started", "claimed"), ("training_started", "the network stands")):
+            for event_type, words in BEGINNINGS.items():
                 times = [submit_to_event(store, log, event_type) for _ in range(turns)]
-                print(f"{'submit to: ' + words:32} {milliseconds(times)}")
-            worker.kill()
-            for arguments in (["submit", "train"], ["status"], ["status", "last"], ["workers"], ["--help"]):
-                times = [wall(arguments, environment) for _ in range(turns)]
-                print(f"{'mnist-client ' + ' '.join(arguments):32} {milliseconds(times)}")
+                begins.append((words, *spread(times, scale=1000)))
         finally:
             worker.kill()
-            server.kill()
+        seconds: dict[tuple[str, ...], list[float]] = {arguments: [] for arguments in COMMANDS}
+        for _ in range(turns):
+            for arguments in COMMANDS:
+                seconds[arguments].append(wall(arguments, environment))
+        for arguments, times in seconds.items():
+            commands.append((f"mnist-client {' '.join(arguments)}", *spread(times, scale=1000)))
+    return [
+        Table("From the submission, ms", ("until", *SPREAD), begins, ["A warm worker; digits, a dry run."]),
+        Table("Commands, ms", ("command", *SPREAD), commands, ["Wall time of the process; the commands take turns."]),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=20)
+    show(measure(turns=parser.parse_args().turns))
 
 
 if __name__ == "__main__":
