@@ -32,6 +32,8 @@ class CountingPool:
 
     def start(self) -> None:
         time.sleep(float(os.environ.get("COUNTING_START_SECONDS", "0")))  # as one that loads torch
+        if os.environ.get("COUNTING_START_FAILS"):
+            raise VolumeError("The volume is full.", hint="Free space.")
         self.store = self.station.store()
         self.station.report_device(DeviceInfo(kind="cpu", name="a counter", num_threads=1), {"torch": "none"})
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 
+import psutil
 import pytest
 from redis import Redis
 
@@ -96,3 +97,25 @@ def test_a_killed_pool_process_takes_its_run_out_of_the_announcement(
     eventually(lambda: state_of(client, worker) == "starting", what="a new pool process")
     assert WorkerRegistry(client).present()[0].info.run is None
     assert store.get(run_id).state is RunState.RUNNING  # until its lease runs out
+
+
+def test_a_worker_that_may_take_nothing_from_its_start_on_does_not_burn_a_core(
+    start_worker: Callable[..., Worker], server: Server, client: Redis
+) -> None:
+    Queue(client).pause()
+    process = psutil.Process(start_worker("worker-1", server).wait_until_ready(client).process.pid)
+    before, switched = process.cpu_times(), process.num_ctx_switches().voluntary
+    # By its own steps and not by the clock: it has slept 20 times in turns of a loop that does next to nothing.
+    eventually(lambda: process.num_ctx_switches().voluntary >= switched + 20, what="twenty naps")
+    after = process.cpu_times()
+    assert (after.user + after.system) - (before.user + before.system) < 0.5
+
+
+def test_a_worker_that_cannot_train_ends_with_an_error(
+    start_worker: Callable[..., Worker], server: Server, client: Redis
+) -> None:
+    worker = start_worker("worker-1", server, COUNTING_START_FAILS="1")
+    assert worker.process.wait(timeout=30) == 1
+    assert "this worker stops, for it cannot train: The volume is full. Free space." in worker.log
+    assert "Traceback" not in worker.log
+    assert WorkerRegistry(client).present() == []

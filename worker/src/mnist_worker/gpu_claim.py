@@ -67,7 +67,7 @@ def read_policy(text: str | None) -> Policy:
 
 
 def list_gpus(*, visible: str | None = None) -> list[Gpu]:
-    """The GPUs that NVML lists, in its order, less what CUDA_VISIBLE_DEVICES (`visible`) hides. None without pynvml.
+    """The GPUs that NVML lists, in its order, less what CUDA_VISIBLE_DEVICES (`visible`) hides; no pynvml: none.
 
     An entry of `visible` is a UUID, the beginning of one, or a position in NVML's order; as in CUDA, what stands
     behind the first one that names no GPU does not count.

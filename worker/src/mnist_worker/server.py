@@ -1,7 +1,9 @@
 """The worker's main process: Celery around a pool process, and the threads that reap and announce."""
 
 import logging
+import os
 import platform
+import signal
 import warnings
 from importlib.metadata import version
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from celery import signals
 from celery.worker import state
 
-from mnist_shared.errors import BrokerUnreachable
+from mnist_shared.errors import BrokerUnreachable, MnistError
 from mnist_shared.storage.queue import Queue
 from mnist_shared.storage.workers import WorkerRegistry
 from mnist_worker.app import make_app
@@ -20,6 +22,7 @@ from mnist_worker.tasks import register
 
 log = logging.getLogger(__name__)
 
+EXIT_TROUBLE = 1
 
 # Celery warns of what is decided here on purpose: a broken connection does not cancel a run.
 NOT_NEWS = (
@@ -46,8 +49,17 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
         """Celery leaves logging alone when somebody listens here; of its own lines only the warnings are of use."""
         logging.getLogger("celery").setLevel(max(logging.WARNING, logging.getLogger().level))
 
+    main_process = os.getpid()
+
     def on_pool_process(**_: Any) -> None:
-        station.start_pool(pool.start)
+        try:
+            station.start_pool(pool.start)
+        except Exception as error:
+            # The edge of the process. Celery would go on with a pool that can execute nothing: better an end that the
+            # supervisor sees.
+            log.error("this worker stops, for it cannot train: %s", error, exc_info=not isinstance(error, MnistError))
+            station.failed.set()
+            os.kill(main_process, signal.SIGTERM)
 
     def on_ready(**_: Any) -> None:
         _pass_over_known_warnings()  # once more: Celery has put its own filters before ours
@@ -87,6 +99,8 @@ def serve_queue(station: Station, pool: Pool, *, keep_days: float) -> int:
     except BrokerUnreachable as error:
         log.warning("%s This worker's announcement will expire by itself.", error.message)
     log.info("worker %s has stopped", station.name)
+    if station.failed.is_set():
+        return EXIT_TROUBLE
     return 1 if state.should_terminate else 0  # Celery's own code for Ctrl-C is that of a failure
 
 

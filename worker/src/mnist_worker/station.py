@@ -18,6 +18,7 @@ class Station:
     def __init__(self, *, name: str, broker_url: str, lease_seconds: float) -> None:
         self.name, self.broker_url, self.lease_seconds = name, broker_url, lease_seconds
         self.drain = SharedFlag()  # from the main process: finish up, we are stopping
+        self.failed = SharedFlag()  # from the pool process: it could not be started
         self.ready = SharedFlag()  # from the pool process: a run can be executed now
         self.reports = ReportPipe()
         self._report: PoolReport | None = None

@@ -35,6 +35,10 @@ class _Client(kombu_redis.PrefixedStrictRedis):
 
 class _QoS(kombu_redis.QoS):
     def can_consume(self) -> bool:
+        # Remote control has a channel of its own, which reads always: what lies unread in its socket would keep
+        # Celery's loop awake, at the cost of a core.
+        if not self.channel.active_queues:
+            return bool(super().can_consume())  # type: ignore[no-untyped-call]
         is_ready = self.channel.connection.client.transport_options["is_ready"]
         return is_ready() and bool(super().can_consume())  # type: ignore[no-untyped-call]
 
