@@ -8,8 +8,8 @@ import pytest
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, TrainingStarted
 from mnist_shared.contracts.runs import EpochMetrics
-from mnist_shared.reports.measures import measure
-from mnist_worker.tensorboard import CurveWriter
+from mnist_shared.training.data import load_dataset
+from mnist_worker.tensorboard import CurveWriter, confusion_tiles, mistake_tiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -83,9 +83,8 @@ def test_confusion_matrix_and_mistakes_are_there_as_images(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     writer = attempt(tmp_path, 1, start=0, accuracies=[0.5], is_killed=True)
-    logs = np.log(np.full((20, 10), 0.1, dtype=np.float32))
-    report = measure(logs, np.arange(20) % 10, dataset="digits", classes=tuple("0123456789"))
-    writer.finish(report, np.zeros((20, 28, 28), dtype=np.uint8))
+    data = load_dataset("digits", folder=tmp_path)
+    writer.finish(np.log(np.full((len(data.test_labels), 10), 0.1, dtype=np.float32)), data)
     writer.close()
     reader = EventAccumulator(str(tmp_path))
     reader.Reload()
@@ -96,3 +95,19 @@ def test_a_folder_that_cannot_be_written_costs_the_curves_and_not_the_run(tmp_pa
     (tmp_path / "file").write_text("")
     attempt(tmp_path / "file", 1, start=0, accuracies=[0.5, 0.6])
     assert sum("no more curves" in record.message for record in caplog.records) == 1
+
+
+def test_the_confusion_matrix_is_darkest_where_most_answers_lie():
+    answers = np.log(np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], dtype=np.float32))
+    tiles = confusion_tiles(answers, np.array([0, 0, 1, 1]))
+    corner = {(row, column): int(tiles[row * 24, column * 24]) for row in (0, 1) for column in (0, 1)}
+    assert corner[0, 0] == 0  # all of label 0
+    assert corner[0, 1] == 255  # none
+    assert corner[1, 0] == corner[1, 1] == round(255 * (1 - 0.5**0.5))
+
+
+def test_the_worst_mistake_comes_first():
+    answers = np.log(np.array([[0.9, 0.1], [0.99, 0.01], [0.2, 0.8]], dtype=np.float32))
+    images = np.stack([np.full((28, 28), grey, dtype=np.uint8) for grey in (50, 100, 150)])
+    tiles = mistake_tiles(answers, np.array([1, 1, 1]), images)
+    assert [int(tiles[10, 10]), int(tiles[10, 70]), int(tiles[10, 130])] == [100, 50, 0]

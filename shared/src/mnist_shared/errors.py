@@ -5,6 +5,8 @@ MnistError
 ├── ContractError            a document is not of a schema this version reads
 ├── RunNotFound              no run answers to that name
 ├── RunNotFinished           the run exists, but is not that far yet
+├── RunFailed                a run that was waited for has failed
+├── RunCancelled             a run that was waited for was cancelled
 ├── NotEnoughEpochs          a resume asks for no more epochs than the run already has
 ├── BrokerUnreachable        the Redis server does not answer
 │   └── BrokerRefused        it answers, and refuses (wrong password, no permission)
@@ -45,6 +47,23 @@ class RunNotFound(MnistError):
 
 class RunNotFinished(MnistError):
     """The run exists, but has not come far enough for what was asked."""
+
+
+class RunFailed(MnistError):
+    """A run that was waited for has failed; `kind` is the class of the error that its worker met."""
+
+    def __init__(self, message: str, *, run_id: str, kind: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.kind = kind
+
+
+class RunCancelled(MnistError):
+    """A run that was waited for was cancelled."""
+
+    def __init__(self, message: str, *, run_id: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
 
 
 class NotEnoughEpochs(MnistError):

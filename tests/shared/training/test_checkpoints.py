@@ -18,8 +18,8 @@ import torch
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError, LeaseLost, VolumeError
 from mnist_shared.training.checkpoints import CheckpointStore, load_newest, save_model
-from mnist_shared.training.manifests import list_checkpoints
 from mnist_shared.training.model import ReferenceNet
+from mnist_shared.volume.manifests import list_checkpoints
 
 
 def nothing() -> None:

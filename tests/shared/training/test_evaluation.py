@@ -8,10 +8,12 @@ import torch
 from torch.nn import functional
 
 from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.requests import Which
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import evaluate, evaluate_checkpoint, normalised
 from mnist_shared.training.model import ReferenceNet
+from mnist_shared.training.tested import load_tested
 
 CPU = torch.device("cpu")
 
@@ -73,10 +75,12 @@ def test_it_stops_between_two_batches(model: ReferenceNet, small: Dataset) -> No
     assert next(asked) == 3
 
 
-def evaluation_of(run: Any, config: TrainConfig, data: Dataset, **more: Any) -> tuple[Any, list[Any]]:
+def evaluation_of(
+    run: Any, config: TrainConfig, data: Dataset, *, which: Which = "last", **more: Any
+) -> tuple[Any, list[Any]]:
     events: list[Any] = []
     result = evaluate_checkpoint(
-        run.checkpoints,
+        load_tested(run.checkpoints, target="0123456789ab", which=which, on_event=events.append),
         target="0123456789ab",
         config=config,
         data=data,
@@ -102,6 +106,14 @@ def test_a_checkpoint_is_worth_what_its_run_said(undisturbed: Any, config: Train
     assert events[0].checkpoint == result.checkpoint.file
 
 
+def test_a_checkpoint_says_itself_which_network_it_is_and_its_average_is_evaluated(
+    run: Any, compact: TrainConfig, config: TrainConfig, small: Dataset
+) -> None:
+    execution = run.execute(compact)
+    result, _ = evaluation_of(run, config, small)  # a configuration of another network
+    assert (result.average_loss, result.correct) == (execution.result.test_loss, execution.result.test_correct)
+
+
 def test_a_damaged_checkpoint_is_told_and_the_one_before_evaluated(
     run: Any, config: TrainConfig, small: Dataset
 ) -> None:
@@ -111,6 +123,41 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_evaluated(
     assert [event.type for event in events] == ["checkpoint_rejected", "evaluation_started"]
     assert result.checkpoint.epoch == 1
     assert result.average_loss == execution.told("epoch")[0].metrics.test_loss
+
+
+def test_the_answers_are_those_that_the_figures_come_from(
+    undisturbed: Any, config: TrainConfig, small: Dataset
+) -> None:
+    answers: list[torch.Tensor] = []
+    result, _ = evaluation_of(undisturbed[0], config, small, answers=answers)
+    logs = torch.cat(answers)
+    assert logs.shape == (300, 10)
+    assert int((logs.argmax(dim=1) == small.test_labels).sum()) == result.correct
+
+
+def test_a_checkpoint_is_chosen_by_its_epoch(run: Any, config: TrainConfig, small: Dataset) -> None:
+    execution = run.execute(config)
+    result, _ = evaluation_of(run, config, small, which=1)
+    assert result.checkpoint.epoch == 1
+    assert result.average_loss == execution.told("epoch")[0].metrics.test_loss
+
+
+@pytest.mark.parametrize(("which", "words"), [("best", "no best checkpoint"), (7, "none after epoch 7")])
+def test_a_checkpoint_that_is_not_there_is_an_error(
+    run: Any, config: TrainConfig, small: Dataset, which: Which, words: str
+) -> None:
+    run.execute(config)
+    with pytest.raises(CheckpointError, match=words):
+        evaluation_of(run, config, small, which=which)
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation_accuracy(
+    run: Any, config: TrainConfig, small: Dataset
+) -> None:
+    execution = run.execute(config.model_copy(update={"validation_size": 50, "keep_last": 5}))
+    accuracies = [event.metrics.validation_accuracy for event in execution.told("epoch")]
+    result, _ = evaluation_of(run, config, small, which="best")
+    assert result.checkpoint.epoch == accuracies.index(max(accuracies)) + 1
 
 
 def test_a_stopped_evaluation_has_no_result(undisturbed: Any, config: TrainConfig, small: Dataset) -> None:

@@ -49,6 +49,23 @@ def test_a_run_stopped_at_any_point_and_resumed_is_the_same(
     assert [event.metrics.epoch for event in execution.told("epoch")] == [1, 2]
 
 
+@pytest.mark.parametrize("change", [{}, {"rotate": 10.0, "scale": 0.1, "shear": 5.0}], ids=["shifted", "turned"])
+def test_a_compact_network_stopped_at_any_point_and_resumed_is_the_same(
+    new_run: Any, compact: TrainConfig, assert_same: Any, change: dict[str, Any]
+) -> None:
+    config = compact.model_copy(update=change)
+    undisturbed = new_run()
+    expected = undisturbed.execute(config).result
+    for point in (0, 1, 5, 8, 9, 13, 20, 21):  # of 2 epochs with 8 batches and 3 chunks of the evaluation each
+        run = new_run()
+        assert run.execute(config, should_stop=asked(point, then=lambda: True)).result is None
+        torch.rand(3)
+        execution = run.execute(config)
+        assert_same(run, undisturbed)
+        assert execution.result.weights_sha256 == expected.weights_sha256
+        assert execution.result.test_loss == expected.test_loss
+
+
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_a_run_killed_every_few_batches_is_the_same(
     new_run: Any, config: TrainConfig, assert_same: Any, num_threads: int

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnist_shared.contracts.config import make_train_config
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.checkpoints import save_model
 from mnist_shared.training.digests import weights_sha256
-from mnist_shared.training.model import ReferenceNet, load_weights
+from mnist_shared.training.model import CompactNet, ReferenceNet, load_weights, new_network
 
 
 class Textbook(nn.Module):
@@ -94,3 +95,32 @@ def test_the_digest_sees_values_names_and_shapes_but_not_the_memory_format(ours:
     assert weights_sha256({**state, "fc2.bias": state["fc2.bias"].reshape(2, 5)}) != digest
     assert weights_sha256({f"x{name}": tensor for name, tensor in state.items()}) != digest
     assert weights_sha256({**state, "fc2.bias": state["fc2.bias"].view(torch.int32)}) != digest
+
+
+def test_the_compact_network_is_the_one_that_is_described() -> None:
+    """28 pixels a side, 24, pool 12, 10, 8, pool 4, 2; no convolution with padding or bias, each normalised."""
+    torch.manual_seed(3)
+    ours = CompactNet((3, 4, 5, 6), momentum=0.3)
+    textbook = nn.Sequential(
+        nn.Conv2d(1, 3, 5, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(3, momentum=0.3), nn.ReLU(),
+        nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, momentum=0.3), nn.ReLU(),
+        nn.Conv2d(4, 5, 3, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(5, momentum=0.3), nn.ReLU(),
+        nn.Conv2d(5, 6, 3, bias=False), nn.BatchNorm2d(6, momentum=0.3), nn.ReLU(),
+        nn.Flatten(), nn.Linear(24, 10), nn.LogSoftmax(dim=1),
+    )  # fmt: skip
+    names = list(textbook.state_dict())
+    textbook.load_state_dict(dict(zip(names, ours.state_dict().values(), strict=True)))
+    images = torch.randn(8, 1, 28, 28)
+    found = ours(images)
+    torch.testing.assert_close(found, textbook(images), rtol=1e-4, atol=1e-5)
+    assert found.exp().sum(dim=1).allclose(torch.ones(8))
+    for one, other in zip(ours.state_dict().values(), textbook.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5, check_stride=False)
+    torch.testing.assert_close(ours.eval()(images), textbook.eval()(images), rtol=1e-4, atol=1e-5)
+
+
+def test_the_configuration_says_which_network_it_is() -> None:
+    assert isinstance(new_network(make_train_config()), ReferenceNet)
+    compact = new_network(make_train_config(preset="fast", widths="4,4,4,8"))
+    assert isinstance(compact, CompactNet)
+    assert compact.fc.in_features == 32

@@ -17,7 +17,9 @@ from mnist_shared.errors import CheckpointError, InvalidInput, LeaseLost, NotEno
 from mnist_shared.training import sampling, trainer
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.digests import weights_sha256
-from mnist_shared.training.manifests import list_checkpoints
+from mnist_shared.training.schedule import learning_rate
+from mnist_shared.training.state import fresh_state
+from mnist_shared.volume.manifests import list_checkpoints
 
 
 def test_the_same_configuration_gives_the_same_weights_twice_in_one_process(
@@ -273,12 +275,76 @@ def test_a_resumed_child_tells_its_own_epochs_again_and_not_its_parents(new_run:
     assert [event.metrics.epoch for event in execution.told("epoch")] == [2, 3]
 
 
+def test_a_child_with_more_epochs_goes_on_in_the_longer_cycle(new_run: Any, compact: TrainConfig) -> None:
+    parent, child = new_run(), new_run()
+    before = parent.execute(compact).told("epoch")[-1].metrics.lr
+    longer = compact.model_copy(update={"epochs": 4})
+    (third, fourth) = (event.metrics.lr for event in child.execute(longer, parent=parent).told("epoch"))
+    assert fourth < before < third
+    assert third == learning_rate(longer, step=3 * 8 - 1, num_batches=8)
+
+
+def test_the_averaged_weights_are_the_model(run: Any, compact: TrainConfig) -> None:
+    execution = run.execute(compact)
+    _, state = run.newest()
+    weights = torch.load(run.folder / "mnist_cnn.pt", weights_only=True)
+    assert weights_sha256(weights) == execution.result.weights_sha256 == weights_sha256(state["averaged"])
+    assert weights_sha256(state["model"]) != execution.result.weights_sha256
+
+
+def test_an_average_follows_by_its_decay_and_counts_for_more_in_the_beginning(compact: TrainConfig) -> None:
+    state = fresh_state(compact, device=torch.device("cpu"), num_threads=1)
+    assert state.averaged is not None
+    with torch.no_grad():
+        for weights in (*state.model.parameters(), *state.model.buffers()):
+            weights.fill_(1)
+        for weights in (*state.averaged.parameters(), *state.averaged.buffers()):
+            weights.fill_(0)
+    state.average(0.9, step=0)
+    assert state.averaged.fc.bias[0].item() == pytest.approx(1 - 1 / 10)
+    assert state.averaged.norm1.running_mean[0].item() == pytest.approx(1 - 1 / 10)
+    assert state.averaged.norm1.num_batches_tracked.item() == 1
+    state.average(0.9, step=10_000)
+    assert state.averaged.fc.bias[0].item() == pytest.approx(0.9 * 0.9 + 0.1)
+
+
+def test_a_last_short_batch_can_be_left_out(run: Any, config: TrainConfig) -> None:
+    execution = run.execute(
+        config.model_copy(update={"drop_last": True, "epochs": 1}), clock=itertools.count().__next__
+    )
+    assert execution.events[0].num_batches == 8
+    assert [event.batch for event in execution.told("batch")] == list(range(1, 9))
+
+
+def test_to_leave_out_the_only_batch_is_refused(run: Any, config: TrainConfig) -> None:
+    with pytest.raises(InvalidInput, match="--drop-last"):
+        run.execute(config.model_copy(update={"drop_last": True, "batch_size": 137}))
+
+
+def test_a_checkpoint_of_another_network_is_refused(new_run: Any, compact: TrainConfig, undisturbed: Any) -> None:
+    with pytest.raises(CheckpointError, match="do not fit CompactNet"):
+        new_run().execute(compact.model_copy(update={"epochs": 3}), parent=undisturbed[0])
+
+
+def test_a_checkpoint_of_the_first_schema_is_read(
+    run: Any, config: TrainConfig, undisturbed: Any, rewrite: Any, assert_same: Any
+) -> None:
+    def as_before(state: dict[str, Any]) -> None:
+        state.update(schema_version=1, scheduler={"last_epoch": 1})
+        del state["averaged"]
+
+    run.execute(config.model_copy(update={"epochs": 1}))
+    rewrite(run, as_before)
+    run.execute(config)
+    assert_same(run, undisturbed[0])
+
+
 def test_a_child_may_change_the_learning_rate(new_run: Any, config: TrainConfig, undisturbed: Any) -> None:
     child = new_run()
     slower = config.model_copy(update={"epochs": 3, "lr": 0.0005, "gamma": 0.5})
     execution = child.execute(slower, parent=undisturbed[0])
     assert execution.told("epoch")[0].metrics.lr == pytest.approx(0.0005 * 0.5**2)
-    assert child.newest()[1]["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.0005 * 0.5**3)
+    assert child.newest()[1]["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.0005 * 0.5**2)
 
 
 def test_a_total_that_the_parent_has_reached_is_refused(run: Any, config: TrainConfig, undisturbed: Any) -> None:
@@ -316,7 +382,7 @@ def test_a_checkpoint_of_another_schema_is_refused(run: Any, config: TrainConfig
         run.execute(config)
 
 
-@pytest.mark.parametrize("key", ["model", "optimizer", "scheduler", "history", "partial", "config", "num_threads"])
+@pytest.mark.parametrize("key", ["model", "optimizer", "history", "partial", "config", "num_threads"])
 def test_a_checkpoint_without_a_part_of_the_state_is_refused(
     run: Any, config: TrainConfig, rewrite: Any, key: str
 ) -> None:

@@ -5,29 +5,41 @@ its own, removes those of the attempts before it, and tells a TensorBoard that h
 attempts ended, no point is doubled or hidden, and no host's clock matters.
 """
 
-import io
 import logging
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
-from mnist_shared.contracts.reports import EvaluationReport
 from mnist_shared.contracts.runs import EpochMetrics
 
+if TYPE_CHECKING:
+    from mnist_shared.training.data import Dataset
+
 log = logging.getLogger(__name__)
+
+TILE = 24  # pixels of a count
+ROWS, COLUMNS = 3, 8
+NUM_MISTAKES = ROWS * COLUMNS
 
 
 class CurveWriter:
     """Writes what it hears of a run. A full disk, or a broken library, costs the curves and not the run."""
 
-    def __init__(self, folder: Path, *, config: TrainConfig, attempt: int) -> None:
+    def __init__(self, folder: Path, *, config: TrainConfig, attempt: int, is_on: bool = True) -> None:
         self._folder, self._config, self._attempt = folder, config, attempt
         self._writer: Any = None  # torch's SummaryWriter, which carries no types
-        self._is_off = False
+        self._is_off = not is_on
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     def note(self, event: RunEvent) -> None:
         """Hear an event of the run."""
@@ -39,9 +51,9 @@ class CurveWriter:
             case _:
                 pass
 
-    def finish(self, report: EvaluationReport, images: NDArray[np.uint8]) -> None:
-        """The pictures and the final figures of a run that has come to its end."""
-        self._try(lambda: self._write_end(report, images))
+    def finish(self, answers: NDArray[np.float32], data: "Dataset") -> None:
+        """The pictures of a run that has come to its end; `answers` are log-probabilities over the whole test set."""
+        self._try(lambda: self._write_end(answers, data))
 
     def close(self) -> None:
         """No more is to come from this attempt."""
@@ -96,18 +108,34 @@ class CurveWriter:
                 self._writer.add_scalar(name, value, metrics.epoch)
         self._writer.flush()
 
-    def _write_end(self, report: EvaluationReport, images: NDArray[np.uint8]) -> None:
+    def _write_end(self, answers: NDArray[np.float32], data: "Dataset") -> None:
         if self._writer is None:
             return
-        from PIL import Image
-
-        from mnist_shared.reports.pictures import confusion_png, mistakes_png
-
-        step = self._config.epochs
-        for name, content in (
-            ("evaluation/confusion", confusion_png(report)),
-            ("evaluation/mistakes", mistakes_png(report, images)),
-        ):
-            picture = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-            self._writer.add_image(name, picture, step, dataformats="HWC")
+        labels, step = data.test_labels.numpy(), self._config.epochs
+        self._writer.add_image("evaluation/confusion", confusion_tiles(answers, labels), step, dataformats="HW")
+        mistakes = mistake_tiles(answers, labels, data.test_images.numpy())
+        self._writer.add_image("evaluation/mistakes", mistakes, step, dataformats="HW")
         self._writer.flush()
+
+
+def confusion_tiles(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The confusion matrix in grey tiles, rows labels, columns answers; by square roots, so that single ones show."""
+    num = answers.shape[1]
+    counts = np.bincount(labels * num + answers.argmax(axis=1), minlength=num * num).reshape(num, num)
+    shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    grey = np.rint(255 * (1 - shares)).astype(np.uint8)
+    return grey.repeat(TILE, axis=0).repeat(TILE, axis=1)
+
+
+def mistake_tiles(
+    answers: NDArray[np.float32], labels: NDArray[np.int64], images: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The NUM_MISTAKES worst mistakes side by side, those first in which the right answer got the least."""
+    wrong = np.flatnonzero(answers.argmax(axis=1) != labels)
+    worst = wrong[np.argsort(answers[wrong, labels[wrong]], kind="stable")][:NUM_MISTAKES]
+    side = images.shape[1] + 2
+    field = np.zeros((ROWS * side, COLUMNS * side), dtype=np.uint8)
+    for place, index in enumerate(worst):
+        row, column = divmod(place, COLUMNS)
+        field[row * side + 1 : (row + 1) * side - 1, column * side + 1 : (column + 1) * side - 1] = images[index]
+    return field.repeat(2, axis=0).repeat(2, axis=1)

@@ -6,27 +6,42 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.events import EnvironmentRecorded, Finished
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
-from mnist_shared.contracts.runs import EvaluateResult, RunFile, RunResult, TrainResult
+from mnist_shared.contracts.events import EnvironmentRecorded, Finished, RunEvent
+from mnist_shared.contracts.requests import (
+    EvaluateRequest,
+    ExportRequest,
+    OnTarget,
+    PredictRequest,
+    ResumeRequest,
+    TrainRequest,
+    VerifyRequest,
+)
+from mnist_shared.contracts.runs import RUN_FILE, PredictResult, RunFile, RunResult, TrainResult, VerifyResult
 from mnist_shared.contracts.workers import DeviceInfo
+from mnist_shared.errors import VolumeError
 from mnist_shared.settings import Settings
 from mnist_shared.storage.archive import write_events
 from mnist_shared.storage.runs import Grant, RunStore
 from mnist_shared.training.checkpoints import CheckpointStore
-from mnist_shared.training.data import load_dataset
+from mnist_shared.training.data import Dataset, load_dataset
 from mnist_shared.training.device import available_cores, choose_device, describe_device
-from mnist_shared.training.evaluation import evaluate_checkpoint
+from mnist_shared.training.tested import LoadedNetwork, load_tested
 from mnist_shared.training.trainer import train
+from mnist_shared.training.verification import compared
 from mnist_shared.training.warming import warm_up
 from mnist_shared.volume.run_folder import RunFolder
 from mnist_worker.execution import Execution
+from mnist_worker.on_target import evaluated, exported, predicted
 from mnist_worker.run_file import settle
 from mnist_worker.run_log import run_log
+from mnist_worker.tensorboard import CurveWriter
 
 log = logging.getLogger(__name__)
 
@@ -61,42 +76,114 @@ class Workbench:
         request = execution.grant.request
         run_file = self._settle(execution)
         execution.reporter.tell(self._environment(request.config, num_threads=run_file.num_threads))
-        if isinstance(request, EvaluateRequest):
-            return self._evaluate(request, execution, num_threads=run_file.num_threads)
-        return self._train(execution, num_threads=run_file.num_threads)
+        num_threads = run_file.num_threads
+        match request:
+            case EvaluateRequest():
+                return evaluated(
+                    request,
+                    self._tested(request, execution),
+                    execution,
+                    folder=self._folder(execution.grant.run_id),
+                    data=self._data(request.config),
+                    device=self.device(request.config),
+                    num_threads=num_threads,
+                )
+            case ExportRequest():
+                return exported(
+                    request,
+                    self._tested(request, execution),
+                    execution,
+                    folder=self._folder(execution.grant.run_id),
+                    data=self._data(request.config),
+                    num_threads=num_threads,
+                )
+            case PredictRequest():
+                return self._predict(request, execution, num_threads=num_threads)
+            case VerifyRequest():
+                return self._verify(request, execution)
+            case TrainRequest():
+                return self._train(execution, num_threads=num_threads)
+            case ResumeRequest():
+                return self._train(execution, num_threads=num_threads, parent=request.parent)
 
-    def _train(self, execution: Execution, *, num_threads: int) -> TrainResult | None:
-        request, grant = execution.grant.request, execution.grant
-        folder = self._folder(grant.run_id)
-        config = request.config
-        return train(
-            config,
-            data=load_dataset(config.dataset, folder=self.settings.data_dir),
-            device=self.device(config),
-            num_threads=num_threads,
-            checkpoints=CheckpointStore(
-                folder.checkpoints,
-                attempt=grant.attempt,
-                authorize=execution.reporter.authorize,
-                keep_last=config.keep_last,
-            ),
-            model_path=folder.model,
-            on_event=execution.reporter.tell,
-            should_stop=execution.should_stop,
-            parent=self._folder(request.parent).checkpoints if isinstance(request, ResumeRequest) else None,
+    def _train(self, execution: Execution, *, num_threads: int, parent: str | None = None) -> TrainResult | None:
+        grant, config = execution.grant, execution.grant.request.config
+        folder, data = self._folder(grant.run_id), self._data(config)
+        curves = CurveWriter(folder.tensorboard, config=config, attempt=grant.attempt, is_on=not config.dry_run)
+
+        def tell(event: RunEvent) -> None:
+            curves.note(event)
+            execution.reporter.tell(event)
+
+        answers: list[Tensor] = []
+        with curves:
+            result = train(
+                config,
+                data=data,
+                device=self.device(config),
+                num_threads=num_threads,
+                checkpoints=CheckpointStore(
+                    folder.checkpoints,
+                    attempt=grant.attempt,
+                    authorize=execution.reporter.authorize,
+                    keep_last=config.keep_last,
+                ),
+                model_path=folder.model,
+                on_event=tell,
+                should_stop=execution.should_stop,
+                parent=self._folder(parent).checkpoints if parent else None,
+                answers=answers,
+            )
+            if result is not None and answers and not config.dry_run:
+                curves.finish(torch.cat(answers).cpu().numpy(), data)
+        return result
+
+    def _verify(self, request: VerifyRequest, execution: Execution) -> VerifyResult | None:
+        """Train the target's request again, with its number of threads, as a run of its own; then compare."""
+        target = read_document(
+            RUN_FILE, self._read(self._folder(request.target).run_file), what=f"run.json of run {request.target}"
+        )
+        result = self._train(execution, num_threads=target.num_threads, parent=request.parent)
+        if result is None:
+            return None
+        return compared(
+            request.target,
+            result,
+            target=target,
+            ours=self._folder(execution.grant.run_id).checkpoints,
+            theirs=self._folder(request.target).checkpoints,
+            device=self.device(request.config).type,
+            versions=library_versions(),
         )
 
-    def _evaluate(self, request: EvaluateRequest, execution: Execution, *, num_threads: int) -> EvaluateResult | None:
-        return evaluate_checkpoint(
+    def _predict(self, request: PredictRequest, execution: Execution, *, num_threads: int) -> PredictResult:
+        tested = self._tested(request, execution)
+
+        def scale() -> tuple[float, float, tuple[str, ...]]:
+            data = self._data(tested.config)
+            return data.mean, data.std, data.classes
+
+        return predicted(request, tested, scale=scale, device=self.device(request.config), num_threads=num_threads)
+
+    def _tested(self, request: OnTarget, execution: Execution) -> LoadedNetwork:
+        assert not isinstance(request, VerifyRequest)
+        return load_tested(
             self._folder(request.target).checkpoints,
             target=request.target,
-            config=request.config,
-            data=load_dataset(request.config.dataset, folder=self.settings.data_dir),
-            device=self.device(request.config),
-            num_threads=num_threads,
+            which=request.checkpoint,
             on_event=execution.reporter.tell,
-            should_stop=execution.should_stop,
         )
+
+    def _data(self, config: TrainConfig) -> Dataset:
+        return load_dataset(config.dataset, folder=self.settings.data_dir, storage_dir=self.settings.storage_dir)
+
+    def _read(self, file: Path) -> bytes:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise VolumeError(
+                f"{file} cannot be read: {error.strerror or error}.", hint="Its run has not started, or was removed."
+            ) from error
 
     def archive(self, store: RunStore, grant: Grant, last: Finished) -> None:
         """Write the run's events beside its checkpoints. Raises BrokerUnreachable and LeaseLost, but no OSError.

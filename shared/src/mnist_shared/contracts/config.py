@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from mnist_shared.contracts.base import Contract, describe
 from mnist_shared.errors import InvalidInput
 
-DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "digits"]
-DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
+KnownDataset = Literal["mnist", "fashion-mnist", "kmnist", "digits"]
+DATASET_NAMES: tuple[str, ...] = get_args(KnownDataset)
+OWN_DATASET_PATTERN = r"^own/[A-Za-z0-9][A-Za-z0-9_-]{0,39}-[0-9a-f]{12}$"  # a user's, on the shared volume
+OwnDataset = Annotated[str, StringConstraints(pattern=OWN_DATASET_PATTERN)]
+DatasetName = KnownDataset | OwnDataset
 PresetName = Literal["reference", "fast", "accurate"]
 PRESET_NAMES: tuple[str, ...] = get_args(PresetName)
 
@@ -36,7 +39,7 @@ class TrainConfig(Contract):
 
     preset: PresetName = Field("reference", description="what the other arguments default to")
     dataset: DatasetName = Field(
-        "mnist", description="which data set: mnist, fashion-mnist, kmnist, or digits (offline)"
+        "mnist", description="which data set: mnist, fashion-mnist, kmnist, digits (offline), or one of your own"
     )
     network: Literal["reference", "compact"] = Field(
         "reference", description="the reference script's network, or a small one with batch normalisation"

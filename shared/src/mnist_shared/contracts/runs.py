@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from mnist_shared.contracts.base import Document
+from mnist_shared.contracts.base import Contract, Document
 from mnist_shared.contracts.names import FileName, RunId, RunName, Tag
-from mnist_shared.contracts.requests import Request
+from mnist_shared.contracts.reports import EvaluationReport
+from mnist_shared.contracts.requests import ExportFormat, Request
 from mnist_shared.errors import MnistError
 
 
@@ -124,9 +125,60 @@ class EvaluateResult(Document):
     average_loss: float
     seconds: float  # the pass over the test set
     device: str
+    report: EvaluationReport | None = None
 
 
-RunResult = Annotated[TrainResult | EvaluateResult, Field(discriminator="kind")]
+class ExportResult(Document):
+    """What an export has written, in the folder `export` of its own run."""
+
+    kind: Literal["export"] = "export"
+    target: RunId
+    checkpoint: CheckpointRef
+    file: FileName
+    card: FileName  # the model card beside it
+    file_format: ExportFormat
+    num_bytes: int
+    sha256: str
+    max_difference: float  # of a log-probability to the model's own, over the whole test set
+    device: str
+
+
+class Prediction(Contract):
+    """The answer for one picture."""
+
+    answer: str  # the class's name
+    probabilities: tuple[float, ...]  # by label
+
+
+class PredictResult(Document):
+    """The answers, in the order of the pictures."""
+
+    kind: Literal["predict"] = "predict"
+    target: RunId
+    checkpoint: CheckpointRef
+    classes: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    device: str
+
+
+class VerifyResult(Document):
+    """Whether a run, trained once more, came to the same weights."""
+
+    kind: Literal["verify"] = "verify"
+    target: RunId
+    identical: bool
+    first_difference: str  # "" when there is none
+    weights_sha256: str
+    expected_sha256: str
+    environment: tuple[str, ...]  # in what this run's environment differs from the target's
+    epochs: int
+    seconds: float
+    device: str
+
+
+RunResult = Annotated[
+    TrainResult | EvaluateResult | ExportResult | PredictResult | VerifyResult, Field(discriminator="kind")
+]
 RESULT: TypeAdapter[RunResult] = TypeAdapter(RunResult)
 
 

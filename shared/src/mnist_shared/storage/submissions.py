@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mnist_shared.contracts.names import checked_run_id, checked_run_name, checked_tag, new_run_id
-from mnist_shared.contracts.requests import EvaluateRequest, Request, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, Request, ResumeRequest
 from mnist_shared.contracts.run_names import random_run_name
 from mnist_shared.contracts.runs import SubmitOptions
 from mnist_shared.errors import InvalidInput, RunNotFound
@@ -92,7 +92,7 @@ def what_is_indexed(request: Request, options: SubmitOptions) -> tuple[str, str,
     parents = [options.retry_of] if options.retry_of else []
     if isinstance(request, ResumeRequest):
         parents.append(request.parent)
-    elif isinstance(request, EvaluateRequest):
+    elif isinstance(request, OnTarget):
         parents.append(request.target)
     tags = [checked_tag(tag) for tag in options.tags]
     fingerprint = options.fingerprint if options.fingerprint and not request.config.dry_run else ""

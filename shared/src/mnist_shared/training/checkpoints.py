@@ -93,9 +93,14 @@ class CheckpointStore:
 
 
 def load_newest(
-    folder: Path, *, on_rejected: Callable[[str, str], None]
+    folder: Path,
+    *,
+    on_rejected: Callable[[str, str], None],
+    is_wanted: Callable[[CheckpointName], bool] = lambda _: True,
 ) -> tuple[CheckpointRef, dict[str, Any]] | None:
     """The newest checkpoint in `folder` that is whole, and its state with all tensors on the CPU; None: there is none.
+
+    Those whose name is not wanted are not looked at.
 
     Size and SHA-256 are compared with the manifest before the file is parsed, and only tensors and plain values are
     accepted from it. One that fails is passed over, after `on_rejected(file, reason)` was told.
@@ -106,7 +111,7 @@ def load_newest(
     """
     rejected: dict[str, str] = {}
     for _ in range(NUM_LISTINGS):
-        names = checkpoint_names(folder)
+        names = [name for name in checkpoint_names(folder) if is_wanted(name)]
         for name in names:
             try:
                 ref = read_manifest(folder, name)

@@ -1,10 +1,12 @@
 """The data sets: checked, held whole in memory as bytes, and kept there between the runs of a warm worker."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mnist_shared.contracts.config import DATASET_NAMES
@@ -13,10 +15,13 @@ from mnist_shared.training.digests import tensor_bytes
 from mnist_shared.training.digits import load_digits
 from mnist_shared.training.download import download
 from mnist_shared.training.idx import parse_idx
+from mnist_shared.training.own_data import load_own_data
+from mnist_shared.volume.own_datasets import own_dataset_folder
 
 NUM_CLASSES = 10
 SIDE = 28  # pixels
 NUM_CACHED = 2  # MNIST takes 55 MB
+DIGITS = tuple(str(number) for number in range(NUM_CLASSES))
 HELP_OFFLINE = "Set MNIST_DATA_DIR to a folder that holds it, or train on --dataset digits."
 
 
@@ -32,6 +37,7 @@ class Dataset:
     mean: float  # of the training pixels, on a scale of 0 to 1
     std: float
     sha256: str  # of the four tensors' bytes, in the order above
+    classes: tuple[str, ...] = DIGITS  # their names by label
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class _Source:
     mean: float
     std: float
     md5: tuple[str, ...] = ()
+    classes: tuple[str, ...] = DIGITS
 
 
 # Raw files, their numbers of axes, and how many images each has; the same for all three.
@@ -65,23 +72,33 @@ _SOURCES = {
             "27ae3e4e09519cfbb04c329615203637",
         ),
     ),
-    "fashion-mnist": _Source("FashionMNIST", mean=0.2860, std=0.3530),
-    "kmnist": _Source("KMNIST", mean=0.1918, std=0.3483),
+    "fashion-mnist": _Source(
+        "FashionMNIST",
+        mean=0.2860,
+        std=0.3530,
+        classes=("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
+    ),
+    "kmnist": _Source(
+        "KMNIST", mean=0.1918, std=0.3483, classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    ),
 }
 # The training pixels' own, from `digits.load_digits`. Written down, so that no rounding differs between two machines.
 _DIGITS_MEAN, _DIGITS_STD = 0.3056, 0.3249
 
 
-def load_dataset(name: str, *, folder: Path) -> Dataset:
+def load_dataset(name: str, *, folder: Path, storage_dir: Path | None = None) -> Dataset:
     """The data set `name`, from `folder` (laid out as torchvision does: MNIST/raw/train-images-idx3-ubyte ...).
 
-    Missing files are downloaded into it first. Where all are there, it may be read-only. `digits` needs no folder.
+    Missing files are downloaded into it first. Where all are there, it may be read-only. `digits` needs no folder. A
+    user's own (`own/...`) lies on the shared volume, `storage_dir`.
 
     Raises:
         InvalidInput: there is no data set of that name.
         DatasetError: a file is damaged, or missing and cannot be downloaded; the message names it.
         MissingPart: scikit-learn or torchvision is needed and not installed.
     """
+    if name.startswith("own/") and storage_dir is not None:
+        return _load_own(name, own_dataset_folder(storage_dir, name))
     if name not in DATASET_NAMES:
         raise InvalidInput(f"There is no data set {name!r}.", hint=f"There are {', '.join(DATASET_NAMES)}.")
     return _load_digits() if name == "digits" else _load_raw(name, folder.expanduser().absolute())
@@ -94,17 +111,32 @@ def _load_raw(name: str, folder: Path) -> Dataset:
     names = tuple(file for file, _, _ in _FILES)
     if not all((raw / file).is_file() for file in names):
         download(source.torchvision_name, folder=folder, files=names, hint=HELP_OFFLINE)
-    tensors = []
+    found = []
     for number, (file, num_axes, count) in enumerate(_FILES):
         md5 = source.md5[number] if source.md5 else None
-        tensors.append(_read(raw / file, num_axes=num_axes, count=count, md5=md5))
-    train_images, train_labels, test_images, test_labels = tensors
-    return _dataset(name, (train_images, train_labels.long(), test_images, test_labels.long()), source.mean, source.std)
+        found.append(_read(raw / file, num_axes=num_axes, count=count, md5=md5))
+    train_images, train_labels, test_images, test_labels = found
+    tensors = (train_images, train_labels.long(), test_images, test_labels.long())
+    return _dataset(name, tensors, source.mean, source.std, source.classes)
 
 
 @lru_cache(maxsize=1)
 def _load_digits() -> Dataset:
     return _dataset("digits", load_digits(), _DIGITS_MEAN, _DIGITS_STD)
+
+
+@lru_cache(maxsize=NUM_CACHED)
+def _load_own(name: str, folder: Path) -> Dataset:
+    found = load_own_data(folder)
+    # By how often each grey level occurs, in integers: the same figures on every machine.
+    levels = torch.bincount(found.train_images.flatten(), minlength=256).tolist()
+    count = sum(levels)
+    mean = sum(level * number for level, number in enumerate(levels)) / count
+    std = math.sqrt(sum(number * (level - mean) ** 2 for level, number in enumerate(levels)) / count)
+    if std == 0:
+        raise DatasetError(f"The data set {name} cannot be used: all its pixels are equal.", hint="Give another.")
+    tensors = (found.train_images, found.train_labels, found.test_images, found.test_labels)
+    return _dataset(name, tensors, mean / 255, std / 255, found.classes)
 
 
 def _read(file: Path, *, num_axes: int, count: int, md5: str | None) -> Tensor:
@@ -134,8 +166,14 @@ def _damaged(file: Path, reason: str) -> DatasetError:
     )
 
 
-def _dataset(name: str, tensors: tuple[Tensor, Tensor, Tensor, Tensor], mean: float, std: float) -> Dataset:
+def _dataset(
+    name: str,
+    tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+    mean: float,
+    std: float,
+    classes: tuple[str, ...] = DIGITS,
+) -> Dataset:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(tensor_bytes(tensor))
-    return Dataset(name, *tensors, mean=mean, std=std, sha256=digest.hexdigest())
+    return Dataset(name, *tensors, mean=mean, std=std, sha256=digest.hexdigest(), classes=classes)

@@ -1,22 +1,18 @@
 """How good a network is: loss and correct answers over a set of images."""
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.events import CheckpointRejected, EvaluationStarted, RunEvent
+from mnist_shared.contracts.events import EvaluationStarted, RunEvent
 from mnist_shared.contracts.runs import EvaluateResult
-from mnist_shared.errors import CheckpointError
-from mnist_shared.training.checkpoints import load_newest
 from mnist_shared.training.data import Dataset
-from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.tested import LoadedNetwork
 
 # On a CPU 10,000 images take 1.05 s in batches of 64 to 128, and more in larger ones (DESIGN.md): they leave the cache.
 CPU_CHUNK = 128
@@ -50,10 +46,12 @@ def evaluate(
     batch_size: int,
     device: torch.device,
     should_stop: Callable[[], bool] = never,
+    answers: list[Tensor] | None = None,
 ) -> Evaluation | None:
     """Pass `images` (uint8 [N, 28, 28]) through `model`, dropout off; None when `should_stop` said so on the way.
 
     The images may lie on the CPU or on `device`. `batch_size` is an upper bound: on a CPU the batches are smaller.
+    `answers`, where given, gets the log-probabilities, float32 [n, 10] a batch, on `device`.
     """
     chunk = min(batch_size, CPU_CHUNK) if device.type == "cpu" else batch_size
     loss_sum = loss_accumulator(device)
@@ -68,23 +66,13 @@ def evaluate(
                 batch = normalised(images[first : first + chunk].to(device), mean=mean, std=std)
                 targets = labels[first : first + chunk].to(device)
                 output = model(batch)
+                if answers is not None:
+                    answers.append(output)
                 loss_sum += functional.nll_loss(output, targets, reduction="sum")
                 correct += (output.argmax(dim=1) == targets).sum()
     finally:
         model.train(was_training)
     return Evaluation(loss_sum.item() / len(images), int(correct.item()), len(images))
-
-
-def _tested_network(state: Mapping[str, Any], file: str) -> nn.Module:
-    try:
-        then = TrainConfig.model_validate_json(state["config"])
-    except (KeyError, ValidationError) as error:
-        raise CheckpointError(
-            f"The checkpoint {file} does not say which network it is.", hint="It was written by another version."
-        ) from error
-    model = new_network(then)
-    load_weights(model, state.get("averaged") or state.get("model"))
-    return model
 
 
 def loss_accumulator(device: torch.device) -> Tensor:
@@ -93,7 +81,7 @@ def loss_accumulator(device: torch.device) -> Tensor:
 
 
 def evaluate_checkpoint(
-    folder: Path,
+    tested: LoadedNetwork,
     *,
     target: str,
     config: TrainConfig,
@@ -102,22 +90,11 @@ def evaluate_checkpoint(
     num_threads: int,
     on_event: Callable[[RunEvent], None],
     should_stop: Callable[[], bool] = never,
+    answers: list[Tensor] | None = None,
 ) -> EvaluateResult | None:
-    """Evaluate the newest checkpoint in `folder`, that of run `target`, on the test set; None when stopped on the way.
-
-    Raises:
-        CheckpointError: there is no checkpoint, none is usable, or it is not of this network.
-        VolumeError: the folder cannot be read.
-    """
+    """Evaluate a checkpoint of run `target` on the test set, as `evaluate` does; None when stopped on the way."""
     torch.set_num_threads(num_threads)
-    found = load_newest(folder, on_rejected=lambda file, reason: on_event(CheckpointRejected(file=file, reason=reason)))
-    if found is None:
-        raise CheckpointError(
-            f"Run {target} has no checkpoint to evaluate.",
-            hint="Wait for its first one, or train it without --no-save-model.",
-        )
-    ref, state = found
-    model = _tested_network(state, ref.file).to(device)
+    ref, model = tested.ref, tested.model.to(device)
     on_event(
         EvaluationStarted(dataset=data.name, num_images=len(data.test_images), device=device.type, checkpoint=ref.file)
     )
@@ -131,6 +108,7 @@ def evaluate_checkpoint(
         batch_size=config.test_batch_size,
         device=device,
         should_stop=should_stop,
+        answers=answers,
     )
     if evaluation is None:
         return None

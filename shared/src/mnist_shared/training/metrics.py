@@ -75,8 +75,11 @@ def measure_epoch(
     device: torch.device,
     should_stop: Callable[[], bool],
     clock: Callable[[], float],
+    answers: list[Tensor] | None = None,
 ) -> EpochMetrics | None:
     """The figures of the epoch whose last batch is done; None when `should_stop` said so during the evaluation.
+
+    `answers`, where given, gets the log-probabilities over the test set.
 
     Raises:
         TrainingDiverged: a loss is not finite.
@@ -85,7 +88,7 @@ def measure_epoch(
     train_loss = finite(state.loss_sum.item() / state.num_seen, lr=state.lr)  # waits for the device
     waited = clock() - started
     found = []
-    for images, labels in (sets.test, sets.validation):
+    for images, labels, kept in ((*sets.test, answers), (*sets.validation, None)):
         result = None
         if len(images) > 0:
             result = evaluate(
@@ -97,6 +100,7 @@ def measure_epoch(
                 batch_size=config.test_batch_size,
                 device=device,
                 should_stop=should_stop,
+                answers=kept,
             )
             if result is None:
                 return None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
@@ -35,6 +36,7 @@ def train(
     on_event: Callable[[RunEvent], None],
     should_stop: Callable[[], bool],
     parent: Path | None = None,
+    answers: list[Tensor] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainResult | None:
     """Train to the end, or until `should_stop`; None then, with a checkpoint at that very batch.
@@ -43,6 +45,9 @@ def train(
     data, device kind, thread count and library versions give equal weights, however often the run was stopped or killed
     on the way: on a CPU bit for bit, on a GPU while `config.deterministic`. Sets torch's thread count and default
     generator. `clock` gives seconds.
+
+    `answers`, where given, gets the log-probabilities over the test set after the last epoch, float32 [n, 10] a batch;
+    nothing when that epoch was finished by an earlier attempt.
 
     A resumed run tells its finished epochs again: at least once, so that none is lost when a worker dies after a
     checkpoint and before the event. Receivers drop those they know.
@@ -106,7 +111,15 @@ def train(
                 last = now
                 reporter.report(state, loss, num_images=len(chosen), now=now)
                 saver.save_if_due(state)
-            epoch = measure_epoch(state, sets=sets, config=config, device=device, should_stop=should_stop, clock=clock)
+            epoch = measure_epoch(
+                state,
+                sets=sets,
+                config=config,
+                device=device,
+                should_stop=should_stop,
+                clock=clock,
+                answers=answers if state.epoch + 1 == epochs else None,
+            )
             if epoch is None:
                 saver.save(state)
                 return None

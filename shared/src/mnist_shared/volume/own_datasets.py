@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_shared.contracts.config import OWN_DATASET_PATTERN
 from mnist_shared.errors import DatasetError, InvalidInput
 from mnist_shared.volume.files import volume_errors
 
 FOLDER = "own-datasets"  # inside the storage folder
-OWN_DATASET_PATTERN = r"^own/[A-Za-z0-9][A-Za-z0-9_-]{0,39}-[0-9a-f]{12}$"
 MAX_BYTES = 8 * 2**30
 MAX_FILES = 500_000
 CHUNK_BYTES = 1 << 20

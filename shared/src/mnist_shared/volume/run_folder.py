@@ -44,3 +44,18 @@ class RunFolder:
     def model(self) -> Path:
         """The trained weights alone."""
         return self.path / "mnist_cnn.pt"
+
+    @property
+    def evaluation(self) -> Path:
+        """The report of an evaluation, or of a training run at its end."""
+        return self.path / "evaluation"
+
+    @property
+    def export(self) -> Path:
+        """What an export has written."""
+        return self.path / "export"
+
+    @property
+    def tensorboard(self) -> Path:
+        """A training run's curves."""
+        return self.path / "tensorboard"

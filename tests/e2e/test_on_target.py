@@ -1,0 +1,176 @@
+"""What is done with a trained network: evaluated, asked, exported, verified, by a real worker on the volume."""
+
+import base64
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from redis import Redis
+
+from mnist_shared.contracts.base import read_document
+from mnist_shared.contracts.config import TrainConfig, make_train_config
+from mnist_shared.contracts.reports import REPORT
+from mnist_shared.contracts.requests import (
+    EvaluateRequest,
+    ExportRequest,
+    PredictRequest,
+    Request,
+    ResumeRequest,
+    TrainRequest,
+    VerifyRequest,
+)
+from mnist_shared.contracts.runs import RunRecord, RunState
+from mnist_shared.storage.runs import RunStore
+from mnist_shared.training.data import load_dataset
+from mnist_shared.volume.own_datasets import stage_dataset
+from mnist_shared.volume.run_folder import RunFolder
+from tests.conftest import start_server
+from tests.processes import TRAINING, Worker, wait_for_state
+
+CONFIG = make_train_config(preset="fast", dataset="digits", epochs=3, batch_size=64, keep_last=5)
+
+
+class Stack:
+    """A server, a training worker, and a run that it has trained."""
+
+    def __init__(self, redis: Redis, storage: Path) -> None:
+        self.store, self.storage = RunStore(redis), storage
+        self.trained = self.do(TrainRequest(config=CONFIG))
+
+    def do(self, request: Request) -> RunRecord:
+        record = wait_for_state(self.store, self.store.submit(request).run_id)
+        return record
+
+    def folder(self, record: RunRecord) -> RunFolder:
+        return RunFolder(self.storage / "runs", record.id)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    server = start_server(folder / "server")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MNIST_")}
+    environment = kept | {
+        "MNIST_STORAGE_DIR": str(folder / "storage"),
+        "MNIST_BROKER_URL": server.url,
+        "MNIST_NUM_THREADS": "1",
+    }
+    worker = Worker("worker-1", environment=environment, command=TRAINING, folder=folder)
+    with Redis(port=server.port, decode_responses=True) as redis:
+        worker.wait_until_ready(redis)
+        yield Stack(redis, folder / "storage")
+    worker.kill()
+    server.kill()
+
+
+def predict(stack: Stack, images: np.ndarray) -> RunRecord:
+    packed = base64.b64encode(zlib.compress(images.tobytes())).decode()
+    return stack.do(PredictRequest(target=stack.trained.id, config=CONFIG, num_pictures=len(images), packed=packed))
+
+
+def test_an_evaluation_writes_its_report_and_says_the_same_in_its_result(stack: Stack) -> None:
+    record = stack.do(EvaluateRequest(target=stack.trained.id, config=CONFIG))
+    folder = stack.folder(record).evaluation
+    names = {"report.json", "report.html", "confusion.png", "mistakes.png", "calibration.png"}
+    assert {file.name for file in folder.iterdir()} == names
+    report = read_document(REPORT, (folder / "report.json").read_bytes(), what="the report")
+    assert record.result.report == report
+    assert (report.correct, report.total) == (record.result.correct, 360)
+    assert report.correct == stack.trained.result.test_correct
+    assert report.average_loss == pytest.approx(record.result.average_loss, rel=1e-5)
+
+
+def test_a_checkpoint_of_an_earlier_epoch_can_be_evaluated(stack: Stack) -> None:
+    record = stack.do(EvaluateRequest(target=stack.trained.id, config=CONFIG, checkpoint=2))
+    assert record.result.checkpoint.epoch == 2
+    missing = stack.do(EvaluateRequest(target=stack.trained.id, config=CONFIG, checkpoint=9))
+    assert (missing.state, missing.error.kind) == (RunState.FAILED, "CheckpointError")
+
+
+def test_pictures_get_the_answers_that_the_evaluation_counts(stack: Stack) -> None:
+    data = load_dataset("digits", folder=stack.storage)
+    record = predict(stack, data.test_images.numpy())
+    answers = [int(one.answer) for one in record.result.predictions]
+    assert sum(a == b for a, b in zip(answers, data.test_labels.tolist(), strict=True)) == (
+        stack.trained.result.test_correct
+    )
+    assert sum(record.result.predictions[0].probabilities) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num", "packed"),
+    [
+        (1, "not base64!"),
+        (1, base64.b64encode(b"not zlib").decode()),
+        (2, base64.b64encode(zlib.compress(bytes(784))).decode()),
+        (1, base64.b64encode(zlib.compress(bytes(50_000_000))).decode()),  # a bomb
+    ],
+)
+def test_pictures_that_are_none_are_an_error_of_that_run_alone(stack: Stack, num: int, packed: str) -> None:
+    record = stack.do(PredictRequest(target=stack.trained.id, config=CONFIG, num_pictures=num, packed=packed))
+    assert (record.state, record.error.kind) == (RunState.FAILED, "InvalidInput")
+
+
+def test_an_export_lies_on_the_volume_with_a_model_card(stack: Stack) -> None:
+    record = stack.do(ExportRequest(target=stack.trained.id, config=CONFIG, file_format="safetensors"))
+    folder = stack.folder(record).export
+    content = (folder / record.result.file).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == record.result.sha256
+    assert record.result.max_difference <= 1e-5
+    card = (folder / record.result.card).read_text()
+    for words in (stack.trained.id, stack.trained.result.weights_sha256, "| `preset` | fast |", "digits"):
+        assert words in card
+
+
+def test_a_run_trained_again_has_the_same_weights(stack: Stack) -> None:
+    record = stack.do(VerifyRequest(target=stack.trained.id, config=CONFIG))
+    assert record.result.identical
+    assert record.result.first_difference == ""
+    assert record.result.weights_sha256 == stack.trained.result.weights_sha256
+    assert record.result.environment == ()
+
+
+def test_a_resumed_run_is_verified_from_its_parents_checkpoint(stack: Stack) -> None:
+    config = CONFIG.model_copy(update={"epochs": 4})
+    child = stack.do(ResumeRequest(parent=stack.trained.id, config=config))
+    record = stack.do(VerifyRequest(target=child.id, config=config, parent=stack.trained.id))
+    assert record.result.identical
+
+
+def test_a_run_that_was_tampered_with_is_found_out_at_its_first_difference(stack: Stack) -> None:
+    other = CONFIG.model_copy(update={"seed": 99})
+    record = stack.do(VerifyRequest(target=stack.trained.id, config=other))
+    assert not record.result.identical
+    assert record.result.first_difference.startswith("epoch 1: train_loss was")
+
+
+def test_a_training_run_leaves_its_curves_and_pictures_for_tensorboard(stack: Stack) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader = EventAccumulator(str(stack.folder(stack.trained).tensorboard))
+    reader.Reload()
+    assert [event.step for event in reader.Scalars("accuracy/test")] == [1, 2, 3]
+    assert set(reader.Tags()["images"]) == {"evaluation/confusion", "evaluation/mistakes"}
+
+
+def test_a_users_own_pictures_are_trained_on_and_evaluated(stack: Stack, tmp_path: Path) -> None:
+    from PIL import Image
+
+    digits = load_dataset("digits", folder=tmp_path)
+    for index in range(200):
+        label = int(digits.train_labels[index])
+        if label < 3:
+            folder = tmp_path / "pets" / ("cat", "dog", "fox")[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(digits.train_images[index].numpy()).save(folder / f"{index:03}.png")
+    name = stage_dataset(tmp_path / "pets", storage_dir=stack.storage)
+    config = TrainConfig.model_validate(CONFIG.model_dump() | {"dataset": name, "batch_size": 8, "epochs": 4})
+    record = stack.do(TrainRequest(config=config))
+    assert record.state is RunState.SUCCEEDED, record.error
+    report = stack.do(EvaluateRequest(target=record.id, config=config)).result.report
+    assert report.classes[:3] == ("cat", "dog", "fox")
+    assert report.accuracy > 0.6
