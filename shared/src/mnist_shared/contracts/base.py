@@ -11,10 +11,14 @@ SCHEMA_VERSION: Final = 1
 MAX_DOCUMENT_LENGTH: Final = 1_000_000  # a request has 1,000 characters, the longest report some 10,000
 
 
+DEFERRED: Final = ConfigDict(defer_build=True)  # the same for a TypeAdapter of a union
+
+
 class Contract(BaseModel):
     """A frozen record: no unknown fields, no silent conversion ("64" is not 64)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Validators are built when first used: a command imports all contracts, and needs a few.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Document(Contract):

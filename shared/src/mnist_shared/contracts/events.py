@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from mnist_shared.contracts.base import Document
+from mnist_shared.contracts.base import DEFERRED, Document
 from mnist_shared.contracts.runs import CheckpointRef, EpochMetrics, RunError, RunResult, RunState
 
 
@@ -142,4 +142,4 @@ RunEvent = Annotated[
     | Finished,
     Field(discriminator="type"),
 ]
-EVENT: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
+EVENT: TypeAdapter[RunEvent] = TypeAdapter(RunEvent, config=DEFERRED)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from mnist_shared.contracts.base import Document
+from mnist_shared.contracts.base import DEFERRED, Document
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.names import RunId
 
@@ -83,7 +83,7 @@ Request = Annotated[
     TrainRequest | ResumeRequest | EvaluateRequest | ExportRequest | PredictRequest | VerifyRequest,
     Field(discriminator="kind"),
 ]
-REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request, config=DEFERRED)
 TASK_NAMES = {
     "train": TRAIN_TASK,
     "resume": RESUME_TASK,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from mnist_shared.contracts.base import Contract, Document
+from mnist_shared.contracts.base import DEFERRED, Contract, Document
 from mnist_shared.contracts.names import FileName, RunId, RunName, Tag
 from mnist_shared.contracts.reports import EvaluationReport
 from mnist_shared.contracts.requests import ExportFormat, Request
@@ -179,7 +179,7 @@ class VerifyResult(Document):
 RunResult = Annotated[
     TrainResult | EvaluateResult | ExportResult | PredictResult | VerifyResult, Field(discriminator="kind")
 ]
-RESULT: TypeAdapter[RunResult] = TypeAdapter(RunResult)
+RESULT: TypeAdapter[RunResult] = TypeAdapter(RunResult, config=DEFERRED)
 
 
 class RunError(Document):
