@@ -1,5 +1,11 @@
 """A stand-in for the worker that owns a run: it tells what a test has it tell, through the real run store."""
 
+import base64
+import hashlib
+import zlib
+
+import numpy as np
+
 from mnist_shared.contracts.events import (
     BatchProgress,
     CheckpointSaved,
@@ -10,15 +16,21 @@ from mnist_shared.contracts.events import (
     TrainingStarted,
 )
 from mnist_shared.contracts.progress import advance
-from mnist_shared.contracts.requests import EvaluateRequest
+from mnist_shared.contracts.reports import EvaluationReport
+from mnist_shared.contracts.requests import EvaluateRequest, ExportRequest, PredictRequest, VerifyRequest
 from mnist_shared.contracts.runs import (
     CheckpointRef,
     EpochMetrics,
     EvaluateResult,
+    ExportResult,
+    Prediction,
+    PredictResult,
     Progress,
     RunError,
+    RunResult,
     RunState,
     TrainResult,
+    VerifyResult,
 )
 from mnist_shared.storage.runs import Grant, RunStore
 
@@ -108,7 +120,7 @@ class Owner:
         self.store.finish(self.grant, Finished(state=RunState.FAILED, error=error))
         return self.run_id
 
-    def evaluate(self, *, correct: int = 9927) -> str:
+    def evaluate(self, *, correct: int = 9927, report: EvaluationReport | None = None) -> str:
         """An evaluation, to its good end; its id."""
         request = self.grant.request
         assert isinstance(request, EvaluateRequest)
@@ -119,7 +131,61 @@ class Owner:
         )
         result = EvaluateResult(
             target=request.target, checkpoint=target.checkpoint, correct=correct, total=10_000,
-            accuracy=correct / 10_000, average_loss=0.0226, seconds=1.1, device="cpu",
+            accuracy=correct / 10_000, average_loss=0.0226, seconds=1.1, device="cpu", report=report,
         )  # fmt: skip
+        return self.finish(result)
+
+    def export(self, content: bytes, *, card: str = "model.md", sha256: str | None = None) -> str:
+        """An export, to its good end; its files are the test's to write."""
+        request = self.grant.request
+        assert isinstance(request, ExportRequest)
+        result = ExportResult(
+            target=request.target, checkpoint=self.checkpoint_of(request.target), file=f"model.{request.file_format}",
+            card=card, file_format=request.file_format, num_bytes=len(content),
+            sha256=sha256 or hashlib.sha256(content).hexdigest(), max_difference=4.8e-7, device="cpu",
+        )  # fmt: skip
+        return self.finish(result)
+
+    def predict(self) -> str:
+        """Predictions: each picture shows the digit that its brightest row (modulo 10) says."""
+        request = self.grant.request
+        assert isinstance(request, PredictRequest)
+        pixels = np.frombuffer(zlib.decompress(base64.b64decode(request.packed)), np.uint8)
+        fields = pixels.reshape(request.num_pictures, 28, 28).astype(int)
+        digits = [int(field.sum(axis=1).argmax()) % 10 for field in fields]
+        predictions = tuple(
+            Prediction(
+                answer=str(digit),
+                probabilities=tuple(0.9 if label == digit else 0.1 if label == (digit + 1) % 10 else 0.0
+                                    for label in range(10)),
+            )
+            for digit in digits
+        )  # fmt: skip
+        result = PredictResult(
+            target=request.target, checkpoint=self.checkpoint_of(request.target), classes=tuple("0123456789"),
+            predictions=predictions, device="cpu",
+        )  # fmt: skip
+        return self.finish(result)
+
+    def verify(self, *, first_difference: str = "", environment: tuple[str, ...] = ()) -> str:
+        """A verification that trains all epochs, and finds this."""
+        request = self.grant.request
+        assert isinstance(request, VerifyRequest)
+        self.start()
+        for epoch in range(1, self.epochs + 1):
+            self.epoch(epoch)
+        result = VerifyResult(
+            target=request.target, identical=not first_difference, first_difference=first_difference,
+            weights_sha256=("c" if first_difference else "b") * 64, expected_sha256="b" * 64, environment=environment,
+            epochs=self.epochs, seconds=55.0, device="cpu",
+        )  # fmt: skip
+        return self.finish(result)
+
+    def finish(self, result: RunResult) -> str:
         self.store.finish(self.grant, Finished(state=RunState.SUCCEEDED, result=result))
         return self.run_id
+
+    def checkpoint_of(self, run_id: str) -> CheckpointRef:
+        checkpoint = self.store.get(run_id).checkpoint
+        assert checkpoint is not None
+        return checkpoint

@@ -1,5 +1,6 @@
 """A command in a pseudo-terminal, as its user sees it."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -20,6 +21,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.columns, self.raw = columns, ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # a letter may come in two pieces
         self.process = subprocess.Popen(
             arguments,
             env={"TERM": "xterm-256color"} | {k: v for k, v in environment.items() if k not in ("COLUMNS", "LINES")},
@@ -82,5 +84,5 @@ class Terminal:
             chunk = os.read(self.master, 65_536)
         except OSError:  # Linux's way to say that the other side is closed
             return False
-        self.raw += chunk.decode("utf-8", "replace")
+        self.raw += self._decode(chunk)
         return bool(chunk)

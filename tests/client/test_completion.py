@@ -34,6 +34,8 @@ def test_commands_options_and_fixed_words(lonely: Cli) -> None:
     assert offered(lonely, "submit", "train", "--pri") == ["--priority"]
     assert offered(lonely, "submit", "train", "--dataset", "") == list(completion.DATASETS)
     assert offered(lonely, "submit", "train", "--preset", "f") == ["fast"]
+    assert offered(lonely, "export", "--format", "") == list(completion.FORMATS)
+    assert offered(lonely, "evaluate", "--checkpoint", "b") == ["best"]
     assert offered(lonely, "submit", "train", "--priority", "") == list(PRIORITIES)
     assert offered(lonely, "submit", "--") == ["--help"]
 

@@ -70,7 +70,7 @@ def test_words_may_be_repeated_or_listed_and_groups_are_spelt_out() -> None:
     ("word", "allowed", "hint"),
     [
         ("acuracy", listing.SORTS, "Did you mean accuracy?"),
-        ("xyz", listing.KINDS, "Use one of train, resume, evaluate."),
+        ("xyz", listing.KINDS, "Use one of train, resume, evaluate, export, predict, verify."),
         ("active", listing.KINDS, "Use one of"),
     ],
 )

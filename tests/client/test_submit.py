@@ -434,3 +434,16 @@ def test_evaluate_of_a_run_that_still_trains(cli: Cli, store: RunStore, owned: C
     done = cli("submit", "evaluate", "--test-batch-size", "50")
     config = TrainConfig(epochs=3, test_batch_size=50)
     assert store.get(done.stdout.strip()).request == EvaluateRequest(target=owner.run_id, config=config)
+
+
+def test_a_folder_as_data_set_is_staged_and_said(cli: Cli, store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "my-digits").mkdir()
+    (tmp_path / "my-digits" / "train-images-idx3-ubyte").write_bytes(b"images")
+    folder = str(tmp_path / "my-digits")
+    done = cli("submit", "train", "--dataset", folder)
+    dataset = store.get(done.stdout.strip()).request.config.dataset
+    assert dataset.startswith("own/my-digits-")
+    assert f"data set {folder}: {dataset}, in {tmp_path}/storage/own-datasets/" in done.stderr
+    done = cli("submit", "train", "--dataset", f"{tmp_path}/gone")
+    assert done.returncode == 1
+    assert "gone does not exist. Give the folder of the data set, or one of mnist," in done.stderr

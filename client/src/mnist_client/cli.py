@@ -136,6 +136,8 @@ def main() -> None:
     """The console script."""
     # Most of a command's time goes into imports, which leave no garbage: a tenth of it was spent looking for some.
     gc.set_threshold(50_000)
+    # pydantic looks through all installed distributions for plugins otherwise; this project has none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
         make_safe(stream)  # a narrow code page is no reason to end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds: a hidden cursor comes back

@@ -6,10 +6,11 @@ from statistics import median
 from typing import Any
 
 from mnist_client.curves import Curve
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, ResumeRequest
 from mnist_shared.contracts.runs import EvaluateResult, TrainResult
 
 LESS_IS_BETTER = frozenset({"test loss"})
+SOURCES = {"evaluate": "evaluates", "export": "exports", "predict": "predicts by", "verify": "verifies"}
 NEITHER_IS_BETTER = frozenset({"epochs", "seconds", "weights"})  # more epochs take longer
 
 
@@ -73,8 +74,8 @@ def _configuration(curve: Curve) -> dict[str, Any]:
     source = {}
     if isinstance(request, ResumeRequest):
         source = {"resumes": request.parent}
-    elif isinstance(request, EvaluateRequest):
-        source = {"evaluates": request.target}
+    elif isinstance(request, OnTarget):
+        source = {SOURCES[request.kind]: request.target}
     fields = request.config.model_dump(mode="json")
     return {"kind": request.kind, **source, **{name.replace("_", "-"): value for name, value in fields.items()}}
 

@@ -19,7 +19,9 @@ NUM_OFFERED = 50
 DATASETS = ("mnist", "fashion-mnist", "kmnist", "digits")
 PRESETS = ("reference", "fast", "accurate")
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
-KINDS = ("train", "resume", "evaluate")
+KINDS = ("train", "resume", "evaluate", "export", "predict", "verify")
+FORMATS = ("safetensors", "torchscript", "onnx")
+CHECKPOINTS = ("last", "best")
 
 
 def answer_scripts() -> None:

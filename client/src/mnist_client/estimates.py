@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.requests import EvaluateRequest, Request, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, Request, ResumeRequest, VerifyRequest
 from mnist_shared.contracts.runs import Priority, Progress, RunRecord, RunState, TrainResult
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Paces:
 
     samples: Sequence[Sample] = ()
     overheads: Sequence[float] = ()  # seconds of a run beside its epochs: loading the data, writing the model
-    evaluations: Sequence[tuple[str, float]] = ()  # data set, and seconds from claim to end
+    passes: Sequence[tuple[str, str, float]] = ()  # kind of what trains nothing, data set, seconds from claim to end
 
     def epoch_seconds(self, config: TrainConfig, *, device: str | None = None) -> float | None:
         """An epoch of `config`: measured on the same device, else on any, else of the same preset and data set."""
@@ -74,8 +74,8 @@ class Paces:
 
     def run_seconds(self, request: Request, *, finished_epochs: int = 0, device: str | None = None) -> float | None:
         """A whole run of `request`, from its claim to its end; `finished_epochs`: those it goes on after."""
-        if isinstance(request, EvaluateRequest):
-            return self._evaluation_seconds(request.config.dataset)
+        if not trains(request):
+            return self._pass_seconds(request)
         config = request.config
         if config.dry_run:
             return self.overhead_seconds if self.overheads else None
@@ -84,20 +84,26 @@ class Paces:
             return None
         return self.overhead_seconds + max(config.epochs - finished_epochs, 0) * each
 
-    def _evaluation_seconds(self, dataset: str) -> float | None:
-        alike = [seconds for name, seconds in self.evaluations if name == dataset]
-        seconds = alike or [seconds for _, seconds in self.evaluations]
+    def _pass_seconds(self, request: Request) -> float | None:
+        same = [(dataset, seconds) for kind, dataset, seconds in self.passes if kind == request.kind]
+        alike = [seconds for dataset, seconds in same if dataset == request.config.dataset]
+        seconds = alike or [seconds for _, seconds in same]
         return median(seconds[:NUM_SAMPLES]) if seconds else None
+
+
+def trains(request: Request) -> bool:
+    """Whether it takes epochs; a verification does."""
+    return isinstance(request, VerifyRequest) or not isinstance(request, OnTarget)
 
 
 def paces_of(records: Iterable[RunRecord], *, devices: Mapping[str, str] | None = None) -> Paces:
     """What `records` have measured, the newest first. `devices`: of the present workers, by their name."""
-    samples, overheads, evaluations = [], [], []
+    samples, overheads, passes = [], [], []
     for record in {record.id: record for record in records}.values():
         request, result = record.request, record.result
-        if isinstance(request, EvaluateRequest):
+        if not trains(request):
             if record.state is RunState.SUCCEEDED and record.attempt == 1 and (took := _took(record)) is not None:
-                evaluations.append((request.config.dataset, took))
+                passes.append((request.kind, request.config.dataset, took))
             continue
         device = result.device if result is not None else (devices or {}).get(record.worker or "") or None
         progress = record.progress
@@ -107,7 +113,7 @@ def paces_of(records: Iterable[RunRecord], *, devices: Mapping[str, str] | None 
             samples.append(Sample(_cost(config), config.dataset, config.preset, device, seconds))
         if isinstance(result, TrainResult) and record.attempt == 1 and (took := _took(record)) is not None:
             overheads.append(max(took - result.seconds, 0.0))
-    return Paces(samples, overheads, evaluations)
+    return Paces(samples, overheads, passes)
 
 
 def remaining_epochs_seconds(progress: Progress, config: TrainConfig, paces: Paces) -> float | None:
@@ -127,7 +133,7 @@ def remaining_seconds(record: RunRecord, paces: Paces, *, now: datetime) -> floa
     if record.state is not RunState.RUNNING:
         return None
     request = record.request
-    if not isinstance(request, EvaluateRequest) and record.progress is not None and not request.config.dry_run:
+    if trains(request) and record.progress is not None and not request.config.dry_run:
         return remaining_epochs_seconds(record.progress, request.config, paces)
     whole = paces.run_seconds(request)
     if whole is None:
@@ -227,7 +233,7 @@ def load_outlook(
     paces = paces_of(sorted(known.values(), key=lambda record: record.submitted_at, reverse=True), devices=devices)
     waiting = [r for r in known.values() if r.state is RunState.QUEUED and r.waits_for is not None]
     blocked = sorted(waiting, key=lambda record: record.submitted_at)
-    parents = {r.request.parent for r in (*queued, *blocked) if isinstance(r.request, ResumeRequest)}
+    parents = {origin for record in (*queued, *blocked) if (origin := _origin(record.request))}
     return foresee(
         running=serving.running,
         queued=queued,
@@ -247,10 +253,16 @@ def median(values: Iterable[float]) -> float:
 
 def _finished_epochs(record: RunRecord, parents: Mapping[str, RunRecord]) -> int:
     """Epochs that a queued run starts after: its own, or its parent's."""
-    if record.checkpoint is None and isinstance(record.request, ResumeRequest):
-        parent = parents.get(record.request.parent)
+    origin = _origin(record.request)
+    if record.checkpoint is None and origin is not None:
+        parent = parents.get(origin)
         return parent.checkpoint.epoch if parent is not None and parent.checkpoint is not None else 0
     return record.checkpoint.epoch if record.checkpoint is not None else 0
+
+
+def _origin(request: Request) -> str | None:
+    """The run that this one goes on from."""
+    return request.parent if isinstance(request, ResumeRequest | VerifyRequest) else None
 
 
 def _cost(config: TrainConfig) -> str:

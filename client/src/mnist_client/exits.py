@@ -10,6 +10,8 @@ from mnist_shared.errors import (
     MissingPart,
     MnistError,
     NotEnoughEpochs,
+    RunCancelled,
+    RunFailed,
     RunNotFinished,
     RunNotFound,
 )
@@ -32,13 +34,13 @@ PIPE_CLOSED = 141
 
 MEANINGS = {
     OK: "done; of a run that was waited for: it succeeded",
-    TROUBLE: "this machine is in the way: a full or read-only disk, or an error that nobody foresaw",
+    TROUBLE: "this machine is in the way: a full or read-only disk, a picture that cannot be read, an unforeseen error",
     USAGE: "the command line is not valid, or a part it needs is missing",
     FAILED: "the run failed",
     NOT_FINISHED: "the run has not come far enough for what was asked",
     NOT_FOUND: "there is no such run",
     CANCELLED: "the run was cancelled",
-    GATE_MISSED: "the accuracy is below --min-accuracy",
+    GATE_MISSED: "a gate was missed: the accuracy is below --min-accuracy, or `verify` found other weights",
     UNREACHABLE: "the broker cannot be reached, refuses, or is not configured",
     TIMED_OUT: "the time given with --timeout is over; the run goes on",
     DETACHED: "Ctrl-C; a run that was followed goes on",
@@ -49,6 +51,8 @@ _OF_ERROR: dict[type[MnistError], int] = {
     BrokerUnreachable: UNREACHABLE,
     RunNotFound: NOT_FOUND,
     RunNotFinished: NOT_FINISHED,
+    RunFailed: FAILED,
+    RunCancelled: CANCELLED,
     InvalidInput: USAGE,
     NotEnoughEpochs: USAGE,
     ContractError: USAGE,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, ResumeRequest
 from mnist_shared.contracts.runs import RunRecord
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ class Kin:
 
 
 def parent_of(record: RunRecord) -> str | None:
-    """The run that this one resumes, evaluates or repeats."""
+    """The run that this one goes on from, is made of, or repeats."""
     if isinstance(record.request, ResumeRequest):
         return record.request.parent
-    if isinstance(record.request, EvaluateRequest):
+    if isinstance(record.request, OnTarget):
         return record.request.target
     return record.options.retry_of
 

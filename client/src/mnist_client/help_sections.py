@@ -13,9 +13,10 @@ from typer.main import get_command, get_group
 # The commands in the order in which one needs them. Each is a module of `commands` with a function of that name (and
 # with a class `Command`, where it is parsed in a way of its own), or with an `app` of several.
 SECTIONS = {
-    "Send runs": ("submit", "resume", "retry", "evaluate"),
+    "Send runs": ("submit", "resume", "retry"),
     "Watch them": ("status", "follow", "logs", "wait", "cancel"),
     "Look at results": ("plot", "compare", "checkpoints"),
+    "Use a trained run": ("evaluate", "predict", "export", "verify"),
     "Run the stack": ("up", "workers", "queue", "doctor", "reindex"),
     "This command": ("config", "completion"),
 }

@@ -1,19 +1,20 @@
-"""Which run a resume or an evaluation goes on from, and whether that run has come far enough for it."""
+"""Which run a resume or an evaluation goes on from, and whether that run has come far enough for a resume."""
 
 from collections.abc import Mapping
 
 from mnist_shared.contracts.config import TrainConfig, make_train_config
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, ResumeRequest
 from mnist_shared.contracts.runs import RunRecord
 from mnist_shared.errors import CheckpointError, InvalidInput, NotEnoughEpochs, RunNotFinished, RunNotFound
 from mnist_shared.storage.runs import RunStore
 
 PAGE = 50  # records read at once while looking for the last training run
 MAX_EPOCHS = 10_000  # of TrainConfig.epochs
+_WHAT = {"evaluate": "an evaluation", "export": "an export", "predict": "a prediction", "verify": "a verification"}
 
 
 def find_training_run(store: RunStore, name: str) -> RunRecord:
-    """The run that a user means. `last` and `last~N` count training runs only: an evaluation trains nothing.
+    """The run that a user means. `last` and `last~N` count these only: an evaluation trains nothing.
 
     Raises:
         RunNotFound: none.
@@ -23,10 +24,10 @@ def find_training_run(store: RunStore, name: str) -> RunRecord:
     if word == "last" and (not back or (back.isascii() and back.isdigit() and len(back) < 9)):
         return _last_training_run(store, int(back or 0), name=name)
     record = store.get(store.resolve(name))
-    if isinstance(record.request, EvaluateRequest):
-        target = record.request.target
+    if isinstance(record.request, OnTarget):
+        target, what = record.request.target, _WHAT[record.request.kind]
         raise InvalidInput(
-            f"Run {record.id} is an evaluation of run {target}.", hint=f"Give the training run itself: {target}."
+            f"Run {record.id} is {what} of run {target}.", hint=f"Give the training run itself: {target}."
         )
     return record
 
@@ -34,7 +35,7 @@ def find_training_run(store: RunStore, name: str) -> RunRecord:
 def _last_training_run(store: RunStore, back: int, *, name: str) -> RunRecord:
     for skip in range(0, store.count(), PAGE):
         for record in store.latest(PAGE, skip=skip, on_unreadable=lambda _: None):
-            if not isinstance(record.request, EvaluateRequest):
+            if not isinstance(record.request, OnTarget):
                 if back == 0:
                     return record
                 back -= 1
@@ -50,14 +51,14 @@ def resume_request(record: RunRecord, overrides: Mapping[str, object]) -> Resume
         CheckpointError: it has left no checkpoint.
         NotEnoughEpochs: the total is one that it has already reached.
     """
-    config = _overridden(record, overrides)
+    config = overridden(record, overrides)
     if not record.state.is_final:
         raise RunNotFinished(
             f"Run {record.id} is still {record.state}.",
             hint=f"Wait for it with `mnist-client wait {record.id}`, or end it with `mnist-client cancel {record.id}`.",
         )
     if record.checkpoint is None:
-        raise _no_checkpoint(record)
+        raise no_checkpoint(record)
     finished = record.checkpoint.epoch
     if config.epochs <= finished:
         larger = min(2 * finished, MAX_EPOCHS)
@@ -68,30 +69,17 @@ def resume_request(record: RunRecord, overrides: Mapping[str, object]) -> Resume
     return ResumeRequest(parent=record.id, config=config)
 
 
-def evaluate_request(record: RunRecord, overrides: Mapping[str, object]) -> EvaluateRequest:
-    """Evaluate `record`'s last checkpoint; the run may still be training.
+def overridden(record: RunRecord, overrides: Mapping[str, object]) -> TrainConfig:
+    """The run's configuration with other values.
 
     Raises:
-        InvalidInput: an override is out of bounds.
-        RunNotFinished: there is no checkpoint yet.
-        CheckpointError: there will be none.
+        InvalidInput: one of them is out of bounds.
     """
-    config = _overridden(record, overrides)
-    if record.checkpoint is not None:
-        return EvaluateRequest(target=record.id, config=config)
-    if not record.state.is_final:
-        raise RunNotFinished(
-            f"Run {record.id} is {record.state} and has no checkpoint yet.",
-            hint=f"Wait for it with `mnist-client wait {record.id}`.",
-        )
-    raise _no_checkpoint(record)
-
-
-def _overridden(record: RunRecord, overrides: Mapping[str, object]) -> TrainConfig:
     return make_train_config(**record.request.config.model_dump() | dict(overrides))
 
 
-def _no_checkpoint(record: RunRecord) -> CheckpointError:
+def no_checkpoint(record: RunRecord) -> CheckpointError:
+    """Why a run that has ended has none."""
     config = record.request.config
     if config.dry_run:
         reason = ": it was a dry run"

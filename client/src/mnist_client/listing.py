@@ -116,8 +116,10 @@ def _accuracy(record: "RunRecord") -> float | None:
 
 def _loss(record: "RunRecord") -> float | None:
     result, progress = record.result, record.progress
-    if result is not None:
-        return result.average_loss if result.kind == "evaluate" else result.test_loss
+    if result is not None and result.kind == "evaluate":
+        return result.average_loss
+    if result is not None and result.kind == "train":
+        return result.test_loss
     return progress.last_epoch.test_loss if progress is not None and progress.last_epoch is not None else None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_client.completion import DATASETS, PRESETS, complete_runs, one_of
+from mnist_client.completion import CHECKPOINTS, DATASETS, PRESETS, complete_runs, one_of
 
 RUN_PANEL = "Options of the run itself"  # apart from those of its configuration
 
@@ -47,8 +47,8 @@ Dataset = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        metavar="NAME",
-        help="mnist, fashion-mnist, kmnist, or digits (offline). [default: mnist]",
+        metavar="NAME|DIR",
+        help="mnist, fashion-mnist, kmnist, digits (offline), or a folder with your own. [default: mnist]",
         autocompletion=one_of(*DATASETS),
     ),
 ]
@@ -238,6 +238,28 @@ ValidationSize = Annotated[
         "--validation-size",
         metavar="IMAGES",
         help="Training images held out to choose the best checkpoint; 0: none. [default: 0; 0 to 50000]",
+    ),
+]
+
+# ---- evaluate, predict, export: of a run that has trained ------------------------------------------------------------
+
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="last|best|EPOCH",
+        help="Which one: the last, the best (with --validation-size), or of an epoch. [default: last]",
+        show_default=False,
+        autocompletion=one_of(*CHECKPOINTS),
+    ),
+]
+OtherDataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="NAME|DIR",
+        help="Another data set, or a folder with your own. [default: as the run]",
+        autocompletion=one_of(*DATASETS),
     ),
 ]
 

@@ -10,7 +10,7 @@ from mnist_client.context import CommandContext
 from mnist_client.estimates import PRIORITIES, device_kinds, load_outlook
 from mnist_client.submission import Wishes, find_finished, submit_options
 from mnist_shared.contracts.config import PRESETS, TrainConfig
-from mnist_shared.contracts.requests import Request, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, Request, ResumeRequest
 from mnist_shared.contracts.runs import Priority, RunRecord, RunState, SubmitOptions
 from mnist_shared.errors import InvalidInput
 from mnist_shared.storage.queue import QueueView
@@ -31,8 +31,11 @@ class Argument:
 def arguments_of(request: Request, *, flags: Mapping[str, object], file: Mapping[str, object]) -> list[Argument]:
     """The request's configuration, each value with its source."""
     config = request.config
-    parent = {"train": "", "resume": getattr(request, "parent", ""), "evaluate": getattr(request, "target", "")}
-    preset, inherited_from = PRESETS[config.preset], parent[request.kind]
+    preset, inherited_from = PRESETS[config.preset], ""
+    if isinstance(request, ResumeRequest):
+        inherited_from = request.parent
+    elif isinstance(request, OnTarget):
+        inherited_from = request.target
 
     def source(name: str) -> str:
         if name in flags:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from mnist_shared.contracts.base import describe
 from mnist_shared.contracts.fingerprints import fingerprint
 from mnist_shared.contracts.names import checked_run_name, checked_tag
-from mnist_shared.contracts.requests import EvaluateRequest, Request
+from mnist_shared.contracts.requests import EvaluateRequest, OnTarget, Request, Training
 from mnist_shared.contracts.runs import RunRecord, RunState, SubmitOptions
 from mnist_shared.errors import InvalidInput, RunNotFinished
 from mnist_shared.storage.runs import RunStore
@@ -115,14 +115,14 @@ def _send(store: RunStore, request: Request, options: SubmitOptions) -> Sent:
 
 def _fingerprint(store: RunStore, request: Request, *, after: str | None) -> str | None:
     """None where the result is not decided yet: the last checkpoint of a run that still trains will be another one."""
-    if isinstance(request, EvaluateRequest) and after != request.target:
+    if isinstance(request, OnTarget) and after != request.target:
         return fingerprint(request) if store.get(request.target).state.is_final else None
     return fingerprint(request)
 
 
 def _check_leaves_a_checkpoint(request: Request) -> None:
-    if isinstance(request, EvaluateRequest):
-        raise InvalidInput("--then evaluate: this is an evaluation.", hint="Leave --then out.")
+    if not isinstance(request, Training):
+        raise InvalidInput("--then evaluate: this trains nothing.", hint="Leave --then out.")
     if request.config.dry_run or not request.config.save_model:
         why = "a dry run saves nothing" if request.config.dry_run else "--no-save-model leaves no checkpoint"
         raise InvalidInput(f"--then evaluate: {why}.", hint="Leave one of the two out.")

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CARD = "MODEL_CARD.md"
 PREDICT_CHUNK = 128  # pictures
+DIGITS = 6  # of a probability: the record of a few hundred pictures should stay small
 
 
 def evaluated(
@@ -159,7 +160,8 @@ def predicted(
         checkpoint=tested.ref,
         classes=names,
         predictions=tuple(
-            Prediction(answer=names[row.index(max(row))], probabilities=tuple(row)) for row in probabilities
+            Prediction(answer=names[row.index(max(row))], probabilities=tuple(round(value, DIGITS) for value in row))
+            for row in probabilities
         ),
         device=device.type,
     )

@@ -123,7 +123,7 @@ def confusion_tiles(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> 
     num = answers.shape[1]
     counts = np.bincount(labels * num + answers.argmax(axis=1), minlength=num * num).reshape(num, num)
     shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
-    grey = np.rint(255 * (1 - shares)).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(255 * (1 - shares)).astype(np.uint8)
     return grey.repeat(TILE, axis=0).repeat(TILE, axis=1)
 
 

@@ -1,16 +1,23 @@
-"""`evaluate`: submit an evaluation, wait for it, print what came of it."""
+"""`evaluate`: submit an evaluation, wait for it, print what came of it, fetch its report."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnist_client import exits, options
-from mnist_client.context import context_of
+from mnist_client.context import CommandContext, context_of
+
+PAGE = "report.html"
+FILES = ("report.json", PAGE, "confusion.png", "mistakes.png", "calibration.png")
 
 
 def evaluate(
     ctx: typer.Context,
     run: options.TrainingRun = "last",
+    checkpoint: options.Checkpoint = "last",
+    dataset: options.OtherDataset = None,
     test_batch_size: options.AsBeforeTestBatchSize = None,
     no_cuda: options.AsBeforeNoCuda = None,
     no_mps: options.AsBeforeNoMps = None,
@@ -18,41 +25,91 @@ def evaluate(
         float | None,
         typer.Option(metavar="PERCENT", help="Exit with 104 when the accuracy is lower. [0 to 100]"),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Copy the report and its pictures to this folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Evaluate a run's last checkpoint, wait, and print the result.
+    """Evaluate a run's checkpoint, wait, and print the result.
+
+    That is the accuracy with its 95 % interval, the loss and the calibration error, then the confusion matrix and each
+    class's scores. The report is a page of its own: report.html.
 
     \b
     Example:
       mnist-client evaluate last --min-accuracy 99.2
+      mnist-client evaluate brisk-otter --checkpoint 3 --open
+      mnist-client evaluate --dataset fashion-mnist --output report
     """
-    from mnist_client.lineage import evaluate_request, find_training_run
-    from mnist_client.rendering.wording import evaluation, failure
-    from mnist_client.sending import ended, tell
+    from mnist_client.datasets import with_staged_dataset
+    from mnist_client.lineage import find_training_run
+    from mnist_client.results import result_of
+    from mnist_client.sending import tell
     from mnist_client.staying import ended_record
     from mnist_client.submission import submit
+    from mnist_client.targets import check_has_checkpoint, evaluate_request, which_of
+    from mnist_client.volume.fetching import Copy, check_free, fetch
+    from mnist_client.volume.sight import run_folder
     from mnist_shared.contracts.runs import EvaluateResult
+
+    _check_gate(min_accuracy)
+    context, which = context_of(ctx, json=json), which_of(checkpoint)
+    target = find_training_run(context.store, run)
+    check_has_checkpoint(target, which)
+    if output is not None or open_page:
+        run_folder(context, target)  # whoever cannot see that one will not see the report's
+    if output is not None:
+        check_free((output / name for name in FILES), force=force)
+    flags = with_staged_dataset(context, options.given(ctx))
+    sent = submit(context.store, evaluate_request(target, flags, checkpoint=which))
+    tell(context, sent, what=f"evaluating run {target.id} as {{}}")
+    record = ended_record(context, sent.run_id)
+    result = result_of(record, EvaluateResult)
+    context.output.data(result.model_dump_json() if context.json else "\n".join(_lines(context, result)))
+    if output is not None or open_page:
+        source = run_folder(context, record).evaluation
+        if output is not None:
+            fetch([Copy(source / name, output / name) for name in FILES], force=force)
+            context.output.talk(f"report in {output}")
+        if open_page:
+            _open(context, (output or source) / PAGE)
+    if min_accuracy is not None and 100 * result.correct < min_accuracy * result.total:
+        context.output.error(f"The accuracy {100 * result.accuracy:.2f}% is below --min-accuracy {min_accuracy:g}%.")
+        return exits.GATE_MISSED
+    return exits.OK
+
+
+def _check_gate(min_accuracy: float | None) -> None:
     from mnist_shared.errors import InvalidInput
 
     if min_accuracy is not None and not 0 <= min_accuracy <= 100:
         raise InvalidInput(
             f"--min-accuracy: {min_accuracy:g} is no percentage.", hint="Give a number from 0 to 100, such as 99.2."
         )
-    context = context_of(ctx, json=json)
-    target = find_training_run(context.store, run)
-    sent = submit(context.store, evaluate_request(target, options.given(ctx)))
-    tell(context, sent, what=f"evaluating run {target.id} as {{}}")
-    record = ended_record(context, sent.run_id)
-    code = exits.of_state(record.state)
-    if not isinstance(record.result, EvaluateResult):
-        why = failure(record.error) if record.error is not None else ""
-        why = why or f"See `{context.command(f'status {record.id}')}`."
-        context.output.error(f"The evaluation {record.id} {ended(record.state)}. {why}")
-        return code
-    context.output.data(record.result.model_dump_json() if context.json else evaluation(record.result))
-    if min_accuracy is not None and 100 * record.result.correct < min_accuracy * record.result.total:
-        context.output.error(
-            f"The accuracy {100 * record.result.accuracy:.2f}% is below --min-accuracy {min_accuracy:g}%."
-        )
-        return exits.GATE_MISSED
-    return code
+
+
+def _lines(context: CommandContext, result: object) -> list[str]:
+    from mnist_client.rendering.report import report_lines
+    from mnist_client.rendering.wording import evaluation
+    from mnist_shared.contracts.runs import EvaluateResult
+
+    assert isinstance(result, EvaluateResult)
+    lines = [evaluation(result)]
+    return lines if result.report is None else lines + report_lines(result.report, context.output.paper(sys.stdout))
+
+
+def _open(context: CommandContext, page: Path) -> None:
+    """Show it, or say where it is."""
+    import webbrowser
+
+    from mnist_shared.errors import VolumeError
+
+    if not page.is_file():
+        raise VolumeError(f"{page} is missing.", hint="Its worker is of an older version, or could not write it.")
+    if webbrowser.open(page.resolve().as_uri()):
+        context.output.talk(f"opened {page}")
+    else:
+        context.output.talk(f"there is no browser here; the report is {page}")

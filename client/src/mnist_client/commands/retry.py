@@ -25,11 +25,11 @@ def retry(
     Example:
       mnist-client retry last --follow
     """
-    from mnist_client.lineage import evaluate_request
     from mnist_client.sending import send
     from mnist_client.submission import retry_wishes
+    from mnist_client.targets import check_still_possible
     from mnist_client.wish_options import Staying
-    from mnist_shared.contracts.requests import EvaluateRequest
+    from mnist_shared.contracts.requests import OnTarget
     from mnist_shared.errors import InvalidInput
 
     context = context_of(ctx, json=json)
@@ -39,7 +39,7 @@ def retry(
     records = [context.store.get(run_id) for run_id in dict.fromkeys(context.store.resolve(name) for name in runs)]
     sendings = [(record.request, retry_wishes(record, is_forced=force)) for record in records]
     for request, _ in sendings:
-        if isinstance(request, EvaluateRequest):
-            evaluate_request(context.store.get(request.target), {})
+        if isinstance(request, OnTarget):
+            check_still_possible(request, context.store.get(request.target))
     codes = [send(context, request, wishes, Staying(follow=follow, wait=wait)) for request, wishes in sendings]
     return next((code for code in codes if code != exits.OK), exits.OK)

@@ -60,7 +60,11 @@ def status(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="train, resume or evaluate; several.", autocompletion=one_of(*listing.KINDS)),
+        typer.Option(
+            metavar="KIND",
+            help="train, resume, evaluate, export, predict or verify; several.",
+            autocompletion=one_of(*listing.KINDS),
+        ),
     ] = None,
     tag: Annotated[
         list[str] | None,

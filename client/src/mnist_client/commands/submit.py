@@ -68,13 +68,15 @@ def train(
     Example:
       mnist-client submit train --epochs 3 --follow
       mnist-client submit train --preset fast --then evaluate --follow
-      mnist-client submit train --seed 2 --plan
+      mnist-client submit train --dataset ./my-digits --seed 2 --plan
     """
+    from mnist_client.datasets import with_staged_dataset
     from mnist_client.sending import send_from
     from mnist_shared.contracts.config import make_train_config
     from mnist_shared.contracts.requests import TrainRequest
 
-    context, flags = context_of(ctx, json=json), options.given(ctx)
+    context = context_of(ctx, json=json)
+    flags = with_staged_dataset(context, options.given(ctx))
     file = context.configuration.train
     request = TrainRequest(config=make_train_config(**{**file, **flags}))
     return send_from(ctx, context, request, flags=flags, file=file)
@@ -88,20 +90,27 @@ app.command("resume", cls=SectionedCommand)(resume)
 def evaluate(
     ctx: typer.Context,
     run: options.TrainingRun = "last",
+    checkpoint: options.Checkpoint = "last",
+    dataset: options.OtherDataset = None,
     test_batch_size: options.AsBeforeTestBatchSize = None,
     no_cuda: options.AsBeforeNoCuda = None,
     no_mps: options.AsBeforeNoMps = None,
     json: options.Json = False,
 ) -> int:
-    """Evaluate a run's last checkpoint on the test set.
+    """Evaluate a run's last checkpoint, or another one, on the test set.
 
     \b
     Example:
       mnist-client submit evaluate 3f2a --wait
+      mnist-client submit evaluate brisk-otter --checkpoint best
     """
-    from mnist_client.lineage import evaluate_request, find_training_run
+    from mnist_client.datasets import with_staged_dataset
+    from mnist_client.lineage import find_training_run
     from mnist_client.sending import send_from
+    from mnist_client.targets import evaluate_request, which_of
 
-    context, flags = context_of(ctx, json=json), options.given(ctx)
-    request = evaluate_request(find_training_run(context.store, run), flags)
+    context, which = context_of(ctx, json=json), which_of(checkpoint)
+    target = find_training_run(context.store, run)
+    flags = with_staged_dataset(context, options.given(ctx))
+    request = evaluate_request(target, flags, checkpoint=which)
     return send_from(ctx, context, request, flags=flags)

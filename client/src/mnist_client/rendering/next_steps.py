@@ -1,7 +1,7 @@
 """What one probably wants to type next about a run, after `mnist-client`."""
 
 from mnist_shared.contracts.config import PRESETS, TrainConfig
-from mnist_shared.contracts.requests import EvaluateRequest
+from mnist_shared.contracts.requests import Training
 from mnist_shared.contracts.runs import RunRecord, RunState
 
 # Errors that would come again if the same were tried again.
@@ -14,7 +14,7 @@ def next_commands(record: RunRecord) -> list[str]:
         return [f"follow {record.id}", f"cancel {record.id}"]
     if record.state is not RunState.SUCCEEDED:
         return [remedy(record)]
-    if isinstance(record.request, EvaluateRequest) or record.checkpoint is None:
+    if not isinstance(record.request, Training) or record.checkpoint is None:
         return []
     return [f"evaluate {record.id}", f"resume {record.id} --epochs {2 * record.request.config.epochs}"]
 
@@ -22,7 +22,7 @@ def next_commands(record: RunRecord) -> list[str]:
 def remedy(record: RunRecord) -> str:
     """The one command that helps a run on that failed or was cancelled."""
     config, kind = record.request.config, record.error.kind if record.error is not None else ""
-    trains = not isinstance(record.request, EvaluateRequest)
+    trains = isinstance(record.request, Training)
     if kind == "TrainingDiverged":
         slower = config.model_copy(update={"lr": float(f"{config.lr / 10:.6g}")})
         return " ".join(["submit train", *as_typed(slower)])
@@ -56,7 +56,7 @@ def differences(config: TrainConfig, other: TrainConfig) -> list[str]:
 
 def can_resume_after_cancel(record: RunRecord) -> bool:
     """Whether a cancelled run can be gone on with: it has a checkpoint, or its worker will leave one."""
-    if isinstance(record.request, EvaluateRequest) or record.state is RunState.SUCCEEDED:
+    if not isinstance(record.request, Training) or record.state is RunState.SUCCEEDED:
         return False
     if record.checkpoint is not None:
         return True

@@ -10,7 +10,7 @@ from mnist_client.rendering.rows import painted
 from mnist_client.rendering.sparkline import sparkline
 from mnist_client.rendering.table import GAP, Cell, Column, cell_width, fitting, total_width
 from mnist_client.rendering.wording import age, brief, percent
-from mnist_shared.contracts.requests import EvaluateRequest
+from mnist_shared.contracts.requests import OnTarget
 from mnist_shared.contracts.runs import EvaluateResult, RunRecord, RunState, TrainResult
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def _seconds(seconds: float | None) -> str:
 
 def progress_words(record: RunRecord) -> str:
     """Finished epochs of all, and while it trains how far the present one is: 6/15 43%."""
-    if isinstance(record.request, EvaluateRequest):
-        return ""
     progress = record.progress
+    if isinstance(record.request, OnTarget) and progress is None:  # a verification trains
+        return ""
     if progress is None:
         return f"0/{record.request.config.epochs}"
     words = f"{progress.epoch}/{progress.epochs}"

@@ -8,8 +8,8 @@ from mnist_client.rendering.palette import STATE_COLOURS
 from mnist_client.rendering.status import best_accuracy, progress_words
 from mnist_client.rendering.table import shortened
 from mnist_client.rendering.wording import percent, plural
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
-from mnist_shared.contracts.runs import RunRecord, RunState
+from mnist_shared.contracts.requests import ExportRequest, OnTarget, ResumeRequest
+from mnist_shared.contracts.runs import RunRecord, RunState, VerifyResult
 
 UNICODE = ("├─ ", "└─ ", "│  ", "   ")
 ASCII = ("|- ", "`- ", "|  ", "   ")
@@ -47,8 +47,10 @@ def _words(kin: Kin) -> str:
 
 
 def _what(record: RunRecord) -> str:
-    if isinstance(record.request, EvaluateRequest):
-        return "evaluate"
+    if isinstance(record.request, ExportRequest):
+        return f"export to {record.request.file_format}"
+    if isinstance(record.request, OnTarget):
+        return record.request.kind
     epochs = plural(record.request.config.epochs, "epoch")
     if isinstance(record.request, ResumeRequest):
         return f"resume to {epochs}"
@@ -59,5 +61,7 @@ def _end(record: RunRecord) -> str:
     words = str(record.state)
     if record.state is RunState.RUNNING and progress_words(record):
         words += f" {progress_words(record)}"
+    if isinstance(record.result, VerifyResult):
+        return f"{words}, {'identical' if record.result.identical else 'differs'}"
     accuracy = best_accuracy(record)
     return words if accuracy is None else f"{words}, {percent(accuracy)}"

@@ -2,8 +2,27 @@
 
 from datetime import datetime
 
-from mnist_shared.contracts.requests import EvaluateRequest, Request, ResumeRequest
-from mnist_shared.contracts.runs import EpochMetrics, EvaluateResult, RunError, RunResult
+from mnist_shared.contracts.requests import (
+    EvaluateRequest,
+    ExportRequest,
+    PredictRequest,
+    Request,
+    ResumeRequest,
+    VerifyRequest,
+    Which,
+)
+from mnist_shared.contracts.runs import (
+    EpochMetrics,
+    EvaluateResult,
+    ExportResult,
+    PredictResult,
+    RunError,
+    RunResult,
+    TrainResult,
+    VerifyResult,
+)
+
+MANY_ANSWERS = 10  # of a prediction; more are counted
 
 
 def age(seconds: float) -> str:
@@ -84,31 +103,78 @@ def place_in_training(epoch: int, batch: int, num_batches: int | None) -> str:
 def request_title(request: Request) -> str:
     """What was asked for, in a line."""
     config = request.config
-    if isinstance(request, EvaluateRequest):
-        return f"evaluate run {request.target} on {config.dataset}"
+    match request:
+        case EvaluateRequest():
+            return f"evaluate run {request.target}{_which(request.checkpoint)} on {config.dataset}"
+        case ExportRequest():
+            return f"export run {request.target}{_which(request.checkpoint)} as {request.file_format}"
+        case PredictRequest():
+            return (
+                f"predict {plural(request.num_pictures, 'picture')} by run {request.target}{_which(request.checkpoint)}"
+            )
+        case VerifyRequest():
+            return f"verify run {request.target}: train it again, {plural(config.epochs, 'epoch')}"
+        case _:
+            pass
     what = f"train on {config.dataset}, {plural(config.epochs, 'epoch')}, batch size {config.batch_size}"
     if isinstance(request, ResumeRequest):
         what = f"resume run {request.parent} on {config.dataset}, to {plural(config.epochs, 'epoch')}"
     return f"{what}, dry run" if config.dry_run else what
 
 
+def _which(checkpoint: Which) -> str:
+    if checkpoint == "last":
+        return ""
+    return f" ({'best checkpoint' if checkpoint == 'best' else f'epoch {checkpoint}'})"
+
+
 def evaluation(result: EvaluateResult) -> str:
+    """The accuracy with its interval and, of a worker that tells it, the expected calibration error."""
+    accuracy, calibration = percent(result.accuracy), ""
+    if (report := result.report) is not None:
+        interval = report.interval
+        accuracy += f", {100 * interval.level:.0f}% interval {percent(interval.low)} to {percent(interval.high)}"
+        calibration = f"calibration error {percent(report.calibration.expected_error)}, "
     return (
-        f"accuracy {result.correct}/{result.total} ({percent(result.accuracy)}), "
-        f"average loss {result.average_loss:.4f}, {result.seconds:.1f} s"
+        f"accuracy {result.correct}/{result.total} ({accuracy}), "
+        f"average loss {result.average_loss:.4f}, {calibration}{result.seconds:.1f} s"
     )
 
 
 def outcome(result: RunResult) -> str:
     """A result in a line."""
-    if isinstance(result, EvaluateResult):
-        return evaluation(result)
-    if result.dry_run:
-        return "dry run, one batch; nothing was saved"
-    return (
-        f"accuracy {result.test_correct}/{result.test_total} ({percent(result.test_accuracy)}), "
-        f"average loss {result.test_loss:.4f}, {plural(result.epochs, 'epoch')} in {duration(result.seconds)}"
-    )
+    match result:
+        case EvaluateResult():
+            return evaluation(result)
+        case ExportResult():
+            size, difference = num_bytes(result.num_bytes), result.max_difference
+            return f"{result.file_format}, {size}, largest difference {difference:.1g}"
+        case PredictResult():
+            return prediction(result)
+        case VerifyResult():
+            return verdict(result)
+        case TrainResult(dry_run=True):
+            return "dry run, one batch; nothing was saved"
+        case TrainResult():
+            return (
+                f"accuracy {result.test_correct}/{result.test_total} ({percent(result.test_accuracy)}), "
+                f"average loss {result.test_loss:.4f}, {plural(result.epochs, 'epoch')} in {duration(result.seconds)}"
+            )
+
+
+def prediction(result: PredictResult) -> str:
+    """The answers, where they are few: 3 pictures: 7, 2, 1."""
+    answers = [one.answer for one in result.predictions]
+    shown = ", ".join(answers[:MANY_ANSWERS]) + (", ..." if len(answers) > MANY_ANSWERS else "")
+    return f"{plural(len(answers), 'picture')}: {shown}"
+
+
+def verdict(result: VerifyResult) -> str:
+    """Whether training again came to the same weights."""
+    took = f"{plural(result.epochs, 'epoch')} in {duration(result.seconds)}"
+    if result.identical:
+        return f"identical weights ({result.weights_sha256[:12]}), {took}"
+    return f"differs: {result.first_difference.rstrip('.')}, {took}"
 
 
 def epoch_facts(metrics: EpochMetrics) -> list[str]:

@@ -2,7 +2,7 @@
 
 from mnist_client.context import CommandContext
 from mnist_client.volume.sight import HOW_TO_SHARE, find_training_folder, run_ids
-from mnist_shared.contracts.requests import EvaluateRequest, ResumeRequest
+from mnist_shared.contracts.requests import OnTarget, ResumeRequest, VerifyRequest
 from mnist_shared.contracts.runs import RunRecord, RunState
 from mnist_shared.errors import RunNotFinished, VolumeError
 from mnist_shared.volume.run_folder import RunFolder
@@ -29,7 +29,7 @@ def ended_folders(context: CommandContext, names: list[str] | None, *, everythin
     busy = {record.id: f"it is {record.state}" for record in living}
     if everything:
         for record in living:
-            if source := _source(record):
+            for source in _sources(record):
                 busy.setdefault(source, f"run {record.id} starts from them")
     for folder in folders:
         if names and folder.run_id in busy:
@@ -40,9 +40,8 @@ def ended_folders(context: CommandContext, names: list[str] | None, *, everythin
     return [folder for folder in folders if folder.run_id not in busy]
 
 
-def _source(record: RunRecord) -> str | None:
-    """The run whose checkpoint this one starts from."""
+def _sources(record: RunRecord) -> list[str]:
+    """The runs whose checkpoints this one starts from."""
     request = record.request
-    if isinstance(request, ResumeRequest):
-        return request.parent
-    return request.target if isinstance(request, EvaluateRequest) else None
+    found = [request.parent] if isinstance(request, ResumeRequest | VerifyRequest) and request.parent else []
+    return [*found, request.target] if isinstance(request, OnTarget) else found

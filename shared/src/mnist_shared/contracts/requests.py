@@ -16,7 +16,7 @@ EXPORT_TASK = "mnist.export"
 PREDICT_TASK = "mnist.predict"
 VERIFY_TASK = "mnist.verify"
 
-MAX_PICTURES = 2_000  # of one request
+MAX_PICTURES = 500  # of one request
 MAX_PACKED_LENGTH = 900_000  # characters
 
 Which = Literal["last", "best"] | Annotated[int, Field(ge=1)]  # a checkpoint: the newest, the best, or after an epoch
