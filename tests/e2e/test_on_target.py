@@ -42,8 +42,7 @@ class Stack:
         self.trained = self.do(TrainRequest(config=CONFIG))
 
     def do(self, request: Request) -> RunRecord:
-        record = wait_for_state(self.store, self.store.submit(request).run_id)
-        return record
+        return wait_for_state(self.store, self.store.submit(request).run_id)
 
     def folder(self, record: RunRecord) -> RunFolder:
         return RunFolder(self.storage / "runs", record.id)
