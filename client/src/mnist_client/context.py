@@ -83,9 +83,9 @@ class CommandContext:
 
     @cached_property
     def redis(self) -> "Redis":
-        from mnist_shared.storage.connection import connect
+        from mnist_shared.storage.connection import connect_quickly
 
-        return connect(self.broker_url)
+        return connect_quickly(self.broker_url)
 
     @cached_property
     def store(self) -> "RunStore":

@@ -3,29 +3,20 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from redis import Redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
-from redis.retry import Retry
+from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MnistError
+from mnist_shared.storage.quick import QuickRedis, is_plain
 
-from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput
+if TYPE_CHECKING:
+    from redis import Redis
 
 SOCKET_TIMEOUT_SECONDS = 5.0
+QUICK_TIMEOUT_SECONDS = 2.0  # then redis-py tries, with its own
 
 
-def connect(url: str, *, retries: int = 1) -> Redis:
+def connect(url: str, *, retries: int = 1) -> "Redis":
     """A client for the server at `url`; nothing is sent yet.
 
     Every write of this project is safe to repeat (nonces, numbered events, states), so a call whose connection broke
@@ -34,6 +25,10 @@ def connect(url: str, *, retries: int = 1) -> Redis:
     Raises:
         InvalidInput: this is no Redis URL.
     """
+    from redis import Redis
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
+
     try:
         return Redis.from_url(
             url,
@@ -49,6 +44,13 @@ def connect(url: str, *, retries: int = 1) -> Redis:
             f"{without_password(url)!r} is not a broker URL: {error}.",
             hint="Write it as redis://[:PASSWORD@]HOST:PORT/0.",
         ) from error
+
+
+def connect_quickly(url: str) -> "Redis":
+    """The same for a command that makes a few calls and ends: redis-py is loaded only if they need it (`quick`)."""
+    if not is_plain(url):
+        return connect(url)
+    return cast("Redis", QuickRedis(url, make=lambda: connect(url), timeout_seconds=QUICK_TIMEOUT_SECONDS))
 
 
 def _without_driver_info() -> dict[str, None]:
@@ -70,7 +72,7 @@ def without_password(url: str) -> str:
 
 
 @contextmanager
-def broker_errors(client: Redis) -> Iterator[None]:
+def broker_errors(client: "Redis") -> Iterator[None]:
     """Turn redis-py's errors into ours.
 
     Raises:
@@ -79,51 +81,66 @@ def broker_errors(client: Redis) -> Iterator[None]:
     """
     try:
         yield
-    except (AuthenticationError, NoPermissionError) as error:
-        raise _refused(client, error) from error
-    except BusyLoadingError as error:
-        raise BrokerUnreachable(
+    except MnistError:
+        raise
+    except Exception as error:
+        ours = _in_our_words(client, error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _in_our_words(client: "Redis", error: Exception) -> MnistError | None:
+    """What an error of the conversation means; None when it is none of those."""
+    # Early enough: loading redis-py takes a command a third of its time.
+    from redis import exceptions
+
+    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+        return _refused(client, error)
+    if isinstance(error, exceptions.BusyLoadingError):
+        return BrokerUnreachable(
             f"The broker at {address(client)} is still loading its data.", hint="Try again in a moment."
-        ) from error
-    except (ConnectionError, TimeoutError, OSError) as error:
-        raise BrokerUnreachable(
+        )
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
+        return BrokerUnreachable(
             f"No broker answers at {address(client)} ({_first_line(error)}).",
             hint="Start one with `mnist-client up`, or set MNIST_BROKER_URL to where it runs.",
-        ) from error
-    except ReadOnlyError as error:
-        raise BrokerRefused(
+        )
+    if isinstance(error, exceptions.ReadOnlyError):
+        return BrokerRefused(
             f"The broker at {address(client)} is a read-only replica.", hint="Point MNIST_BROKER_URL at the primary."
-        ) from error
-    except ResponseError as error:
+        )
+    if isinstance(error, exceptions.ResponseError):
         text = str(error)
         if text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")) or "uthentication" in text:
-            raise _refused(client, error) from error
-        if isinstance(error, OutOfMemoryError) or text.startswith(("OOM", "MISCONF", "LOADING")):
-            raise BrokerUnreachable(
+            return _refused(client, error)
+        if isinstance(error, exceptions.OutOfMemoryError) or text.startswith(("OOM", "MISCONF", "LOADING")):
+            return BrokerUnreachable(
                 f"The broker at {address(client)} cannot write: {_first_line(error)}.",
                 hint="Look at the memory and the disk of its machine.",
-            ) from error
-        raise
-    except RedisError as error:
-        raise BrokerRefused(
+            )
+        return None
+    if isinstance(error, exceptions.RedisError):
+        return BrokerRefused(
             f"What answers at {address(client)} is not a Redis server ({_first_line(error)}).",
             hint="Check host and port in MNIST_BROKER_URL or --broker.",
-        ) from error
+        )
+    return None
 
 
-def now_ms(client: Redis) -> int:
+def now_ms(client: "Redis") -> int:
     """The server's time, the only one anybody trusts."""
     seconds, microseconds = client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def address(client: Redis) -> str:
+def address(client: "Redis") -> str:
     """Host and port, never the password."""
     options = client.connection_pool.connection_kwargs
     return str(options["path"]) if "path" in options else f"{options.get('host')}:{options.get('port')}"
 
 
-def _refused(client: Redis, error: Exception) -> BrokerRefused:
+def _refused(client: "Redis", error: Exception) -> BrokerRefused:
     return BrokerRefused(
         f"The broker at {address(client)} refuses: {_first_line(error)}.",
         hint="Check user and password in MNIST_BROKER_URL or --broker.",

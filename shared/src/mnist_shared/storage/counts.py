@@ -1,11 +1,13 @@
 """How many runs there are, by state."""
 
 from collections import Counter
-
-from redis import Redis
+from typing import TYPE_CHECKING
 
 from mnist_shared.storage.keys import Keys
 from mnist_shared.storage.lua import Scripted
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 STEP = 5000  # runs that one call looks at: a script should be brief
 LIMIT = 50_000  # runs looked at: the newest
@@ -14,7 +16,7 @@ LIMIT = 50_000  # runs looked at: the newest
 class Census(Scripted):
     """Counts runs; reads only."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None) -> None:
+    def __init__(self, redis: "Redis", *, keys: Keys | None = None) -> None:
         super().__init__(redis, keys=keys)
 
     def by_state(self) -> Counter[str]:

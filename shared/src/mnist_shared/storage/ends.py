@@ -1,9 +1,7 @@
 """Wait for the ends of many runs at once, without asking again and again."""
 
 from collections.abc import Sequence
-from typing import Any, cast
-
-from redis import Redis
+from typing import TYPE_CHECKING, Any, cast
 
 from mnist_shared.contracts.names import checked_run_id
 from mnist_shared.contracts.runs import RunState
@@ -11,11 +9,14 @@ from mnist_shared.errors import RunNotFound
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.keys import Keys
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 
 class EndWatch:
     """Which of some runs have ended. Its methods raise BrokerUnreachable; after that, go on with `look`."""
 
-    def __init__(self, redis: Redis, run_ids: Sequence[str], *, keys: Keys | None = None) -> None:
+    def __init__(self, redis: "Redis", run_ids: Sequence[str], *, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
         self.ended: dict[str, RunState] = {}  # in the order in which it was noticed

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
-
-from redis import Redis
+from typing import TYPE_CHECKING, Any, cast
 
 from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.events import EVENT, Finished, RunEvent
 from mnist_shared.contracts.names import checked_run_id
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 # redis-py types an answer as bytes or str; our connections decode.
 Entry = tuple[str, dict[str, str]]
@@ -41,7 +42,7 @@ class ToldEvent:
 class EventLog:
     """The events of runs, read only."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None) -> None:
+    def __init__(self, redis: "Redis", *, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
 

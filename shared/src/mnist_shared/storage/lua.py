@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import Any, cast
-
-from redis import Redis
+from typing import TYPE_CHECKING, Any, cast
 
 from mnist_shared.settings import DEFAULT_LEASE_SECONDS
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.keys import Keys, lua_tables
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 
 @cache
@@ -23,7 +24,9 @@ def script_source(name: str, keys: Keys) -> str:
 class Scripted:
     """What each side of the run store stands on: a connection, the keys, the times, and the scripts."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> None:
+    def __init__(
+        self, redis: "Redis", *, keys: Keys | None = None, lease_seconds: float = DEFAULT_LEASE_SECONDS
+    ) -> None:
         self.redis = redis
         self.keys = keys or Keys()
         self.lease_ms = round(lease_seconds * 1000)

@@ -4,15 +4,17 @@ message.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter
-from redis import Redis
 
 from mnist_shared.contracts.base import Document, read_document
 from mnist_shared.contracts.runs import Priority
 from mnist_shared.storage.connection import broker_errors, now_ms
 from mnist_shared.storage.keys import PRIORITY_STEPS, Keys, band
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 MAX_QUARANTINED = 1000
 SHOWN_BYTES = 200
@@ -47,7 +49,7 @@ class QueueView:
 class Queue:
     """A look at the queue, and the place for what does not belong into it."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None) -> None:
+    def __init__(self, redis: "Redis", *, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
 

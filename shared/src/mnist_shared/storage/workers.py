@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
-
-from redis import Redis
+from typing import TYPE_CHECKING, cast
 
 from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.names import checked_worker_name
 from mnist_shared.contracts.workers import WORKER, WorkerInfo
 from mnist_shared.storage.connection import broker_errors, now_ms
 from mnist_shared.storage.keys import Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 # redis-py types an answer as bytes or str; our connections decode.
 Pairs = list[tuple[str, float]]
@@ -40,7 +41,7 @@ class Standing:
 class WorkerRegistry:
     """Announcements, and who is to take no more runs, in Redis."""
 
-    def __init__(self, redis: Redis, *, keys: Keys | None = None) -> None:
+    def __init__(self, redis: "Redis", *, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
 
