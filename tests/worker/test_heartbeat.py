@@ -35,7 +35,9 @@ def test_a_beating_worker_is_healthy_and_is_ready_once_it_says_so(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("beat_at", [-1e9, time.monotonic() - 31, time.monotonic() + 1e6])
+@pytest.mark.parametrize(
+    "beat_at", [-1e9, time.monotonic() - 31, time.monotonic() + 1e6], ids=["long ago", "too old", "of another boot"]
+)
 def test_an_old_beat_and_one_from_before_a_restart_of_the_machine_are_none(tmp_path: Path, beat_at: float) -> None:
     path = tmp_path / "heartbeat"
     path.write_text(json.dumps({"beat_at": beat_at, "stage": "ready"}))
