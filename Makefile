@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
-# Most tests wait for processes and leases: one more at a time than a small machine has cores.
-TEST_PROCESSES ?= 3
+# Most tests wait for processes and leases: twice as many at a time as a small machine has cores.
+TEST_PROCESSES ?= 4
 PROJECTS := shared/pyproject.toml worker/pyproject.toml client/pyproject.toml constraints.txt
 
 .PHONY: install demo test lint format bench docker-test soak gpu-test clean

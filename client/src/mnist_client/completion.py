@@ -1,5 +1,6 @@
 """What TAB offers: runs, workers, tags from the broker, within a moment and without a word when that fails."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 Completer = Callable[[typer.Context, str], list[tuple[str, str]]]
 
 SCRIPT_VARIABLE = "_MNIST_CLIENT_COMPLETE"  # set by the shell's script: words are printed, and no command executed
-TIMEOUT_SECONDS = 0.3  # for all that is asked of the broker; a shell waits meanwhile
+TIMEOUT_SECONDS = 0.3  # for all that is asked of the broker; a shell waits meanwhile (MNIST_COMPLETION_SECONDS)
 NUM_OFFERED = 50
 
 DATASETS = ("mnist", "fashion-mnist", "kmnist", "digits")
@@ -101,8 +102,15 @@ def _asked(ctx: typer.Context, ask: "Callable[[CommandContext], Iterable[tuple[s
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(TIMEOUT_SECONDS)
+    thread.join(_patience())
     return list(found)
+
+
+def _patience() -> float:
+    try:
+        return float(os.environ["MNIST_COMPLETION_SECONDS"])
+    except (KeyError, ValueError):
+        return TIMEOUT_SECONDS
 
 
 def _context(ctx: typer.Context) -> "CommandContext":

@@ -1,6 +1,7 @@
 """A run that is stopped or killed anywhere, and resumed, ends bit for bit as one that was left alone."""
 
 import itertools
+import json
 import signal
 import subprocess
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def test_a_compact_network_stopped_at_any_point_and_resumed_is_the_same(
     config = compact.model_copy(update=change)
     undisturbed = new_run()
     expected = undisturbed.execute(config).result
-    for point in (0, 1, 5, 8, 9, 13, 20, 21):  # of 2 epochs with 8 batches and 3 chunks of the evaluation each
+    for point in (0, 1, 5, 8, 9, 13, 18, 19):  # of 2 epochs with 8 batches and 2 chunks of the evaluation each
         run = new_run()
         assert run.execute(config, should_stop=asked(point, then=lambda: True)).result is None
         torch.rand(3)
@@ -188,15 +189,13 @@ def test_a_process_killed_with_sigkill_while_it_saves_is_resumed_exactly(
         [*train_script, rolling.model_dump_json(), str(run.folder)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if '"checkpoint_saved"' in line and '"batch":7' in line:
-            break
+    told = next(json.loads(line)["checkpoint"] for line in process.stdout if '"checkpoint_saved"' in line)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     run.attempt = 1
     execution = run.execute(config)
     assert execution.told("checkpoint_rejected") == []
-    assert (execution.events[0].epoch, execution.events[0].batch) >= (0, 7)
+    assert (execution.events[0].epoch, execution.events[0].batch) >= (told["epoch"], told["batch"])
     assert_same(run, undisturbed[0])
     assert [file.name for file in run.checkpoints.iterdir() if file.suffix == ".tmp"] == []
