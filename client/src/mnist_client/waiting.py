@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 from mnist_client import exits
 from mnist_client.context import CommandContext
 from mnist_client.following import Quiet, follow_run
+from mnist_client.staying import detachable
 from mnist_shared.contracts.events import AttemptFailed, AttemptLost, AttemptStarted, HandedBack
 from mnist_shared.errors import BrokerUnreachable
 from mnist_shared.storage.events import ToldEvent
@@ -24,7 +25,7 @@ def follow_and_show(context: CommandContext, run_id: str, *, stream: TextIO, bel
 
     record = context.store.get(run_id)
     waits = record.state == "queued"
-    try:
+    with detachable(context, run_id):
         inheritance = None if context.json else inheritance_of(context, record)
         with make_view(record, context.output, stream=stream, as_json=context.json, inheritance=inheritance) as view:
             if waits:
@@ -36,8 +37,6 @@ def follow_and_show(context: CommandContext, run_id: str, *, stream: TextIO, bel
                 elif isinstance(heard, Quiet) and waits:
                     _show_prospect(context, run_id, view)
         record = context.store.get(run_id)
-    except KeyboardInterrupt:
-        return detached(context, run_id)
     if bell:
         ring()
     if not context.json:
@@ -53,12 +52,6 @@ def ring() -> None:
             stream.write(BELL)
             stream.flush()
             return
-
-
-def detached(context: CommandContext, run_id: str) -> int:
-    """Say that only the looking on has ended."""
-    context.output.talk(f"detached; run {run_id} goes on. Re-attach with `{context.command(f'follow {run_id}')}`.")
-    return exits.DETACHED
 
 
 def _still_waits(told: ToldEvent, waits: bool) -> bool:

@@ -72,12 +72,12 @@ def _why_empty(context: CommandContext, record: "RunRecord") -> str:
 def _follow(context: CommandContext, record: "RunRecord", *, reader: "LogReader", view: "LogView") -> int:
     """Show what is written until the run has ended. Ctrl-C detaches."""
     from mnist_client.following import ConnectionBack, ConnectionLost, follow_run
-    from mnist_client.waiting import detached
+    from mnist_client.staying import detachable
 
     if record.state == "queued" and not reader.path.exists():
         context.output.talk(f"Run {record.id} is queued; waiting for a worker to begin it.")
     is_sure = False  # that this client shares the workers' volume
-    try:
+    with detachable(context, record.id):
         for heard in follow_run(context.store, context.events, record.id, block_ms=LOOK_MS):
             view.show(reader.read())
             if isinstance(heard, ConnectionLost):
@@ -92,8 +92,6 @@ def _follow(context: CommandContext, record: "RunRecord", *, reader: "LogReader"
             view.show(reader.read())
             time.sleep(LOOK_MS / 1000)
         view.show(reader.read_rest())
-    except KeyboardInterrupt:
-        return detached(context, record.id)
     context.output.talk(f"run {record.id} {'was ' if record.state == 'cancelled' else ''}{record.state}")
     return exits.OK
 

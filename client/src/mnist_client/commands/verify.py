@@ -34,9 +34,7 @@ def verify(ctx: typer.Context, run: options.TrainingRun = "last", json: options.
     sent = submit(context.store, verify_request(target))
     tell(context, sent, what=f"verifying run {target.id} as {{}}")
     if not (context.json or context.quiet):
-        code = follow_and_show(context, sent.run_id, stream=sys.stderr)
-        if code == exits.DETACHED:
-            return code
+        follow_and_show(context, sent.run_id, stream=sys.stderr)
     result = result_of(ended_record(context, sent.run_id), VerifyResult)
     if context.json:
         context.output.data(result.model_dump_json())
