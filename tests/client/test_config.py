@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mnist_client.configuration import configuration_path, load_configuration, with_password, without_secrets
+from mnist_client.configuration import configuration_path, load_configuration, with_password
 from mnist_client.context import CommandContext
 from mnist_shared.errors import InvalidInput
+from mnist_shared.settings import without_secrets
 from mnist_shared.storage.runs import RunStore
 from tests.client.conftest import Cli
 

@@ -200,17 +200,3 @@ def with_password(url: str, password: str) -> str:
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{host}"))
-
-
-def without_secrets(url: str) -> str:
-    """`url` as it may be shown: neither the password before the host nor one among the parameters."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    try:
-        parts = urlsplit(url)
-        user, at, host = parts.netloc.rpartition("@")
-        netloc = f"{user.partition(':')[0]}:***@{host}" if at and ":" in user else parts.netloc
-        query = "&".join(f"{part.partition('=')[0]}=***" for part in parts.query.split("&") if part)
-        return urlunsplit(parts._replace(netloc=netloc, query=query))
-    except ValueError:
-        return "(unreadable URL)"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mnist_client.configuration import Configuration, load_configuration, without_secrets
+from mnist_client.configuration import Configuration, load_configuration
 from mnist_client.rendering.output import Output
 from mnist_shared.errors import BrokerUnreachable
-from mnist_shared.settings import Settings
+from mnist_shared.settings import Settings, without_secrets
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from mnist_shared.errors import InvalidInput
 
@@ -95,3 +96,16 @@ def _lease_seconds(text: str | None) -> float:
             hint="Set it to between 1 and 3600 seconds, the same on all machines.",
         )
     return seconds
+
+
+def without_secrets(url: str) -> str:
+    """`url` as it may be shown: neither the password before the host nor one among the parameters."""
+    try:
+        parts = urlsplit(url)
+        user, at, host = parts.netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}:***@{host}" if at and ":" in user else parts.netloc
+        query = "&".join(f"{part.partition('=')[0]}=***" for part in parts.query.split("&") if part)
+        hidden = parts._replace(netloc=netloc, query=query)
+        return url if hidden == parts else urlunsplit(hidden)
+    except ValueError:
+        return "(unreadable URL)"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput
-from mnist_shared.storage.connection import connect, without_password
+from mnist_shared.settings import without_secrets
+from mnist_shared.storage.connection import connect
 from mnist_shared.storage.runs import RunStore
 from tests.conftest import Server, free_port
 
@@ -61,9 +62,9 @@ def test_what_is_no_broker_url_is_refused_without_its_password(url: str) -> None
 
 
 def test_urls_are_shown_without_their_password() -> None:
-    assert without_password("redis://:secret@host:1/0") == "redis://:***@host:1/0"
-    assert without_password("rediss://user:secret@host/0") == "rediss://user:***@host/0"
-    assert without_password("unix:///run/redis.sock") == "unix:///run/redis.sock"
+    assert without_secrets("redis://:secret@host:1/0") == "redis://:***@host:1/0"
+    assert without_secrets("rediss://user:secret@host/0") == "rediss://user:***@host/0"
+    assert without_secrets("unix:///run/redis.sock") == "unix:///run/redis.sock"
 
 
 def test_a_server_out_of_memory_says_so(own_server: Server, tmp_path: Path) -> None:

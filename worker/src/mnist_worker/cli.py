@@ -15,8 +15,8 @@ import typer
 
 from mnist_shared.contracts.names import checked_worker_name
 from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MissingPart, MnistError
-from mnist_shared.settings import Settings
-from mnist_shared.storage.connection import broker_errors, connect, without_password
+from mnist_shared.settings import Settings, without_secrets
+from mnist_shared.storage.connection import broker_errors, connect
 from mnist_worker.gpu_claim import Claim, Policy, claim_gpu, list_gpus, read_policy, show_only
 from mnist_worker.heartbeat import Heartbeat
 from mnist_worker.logs import read_format, set_up_logging
@@ -135,7 +135,7 @@ def _wait_for_broker(url: str, heartbeat: Heartbeat) -> None:
             told = True
             time.sleep(RETRY_SECONDS)
     client.close()
-    log.info("broker %s", without_password(url))
+    log.info("broker %s", without_secrets(url))
 
 
 def main() -> None:

@@ -94,8 +94,8 @@ def _rows(context: CommandContext) -> "Iterator[tuple[str, Any, str]]":
 
 def _broker(context: CommandContext) -> tuple[str | None, str]:
     """The address, never with its password."""
-    from mnist_client.configuration import without_secrets
     from mnist_shared.errors import MnistError
+    from mnist_shared.settings import without_secrets
 
     url = context.settings.broker_url
     if url is not None:

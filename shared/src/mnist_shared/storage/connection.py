@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit, urlunsplit
 
 from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MnistError
+from mnist_shared.settings import without_secrets
 from mnist_shared.storage.quick import QuickRedis, is_plain
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def connect(url: str, *, retries: int = 1) -> "Redis":
         )
     except ValueError as error:
         raise InvalidInput(
-            f"{without_password(url)!r} is not a broker URL: {error}.",
+            f"{without_secrets(url)!r} is not a broker URL: {error}.",
             hint="Write it as redis://[:PASSWORD@]HOST:PORT/0.",
         ) from error
 
@@ -56,19 +56,6 @@ def connect_quickly(url: str) -> "Redis":
 def _without_driver_info() -> dict[str, None]:
     """Do not tell the server redis-py's version: looking it up takes each process 15 ms. Old ones lack the option."""
     return {"driver_info": None} if "redis.driver_info" in sys.modules else {}
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown and logged."""
-    try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-        return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}{port}"))
-    except ValueError:
-        return "(unreadable URL)"
 
 
 @contextmanager
