@@ -6,7 +6,6 @@ import hashlib
 import logging
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,12 +19,13 @@ from mnist_shared.contracts.runs import EvaluateResult, ExportResult, Prediction
 from mnist_shared.errors import InvalidInput
 from mnist_shared.reports.measures import measure
 from mnist_shared.reports.writing import write_report
-from mnist_shared.training.data import NUM_CLASSES, SIDE, Dataset
+from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import evaluate, evaluate_checkpoint, normalised
 from mnist_shared.training.export import FILE_NAMES, check_export, export_model
 from mnist_shared.training.model_card import model_card
+from mnist_shared.training.shape import NUM_CLASSES, SIDE
 from mnist_shared.training.tested import LoadedNetwork
-from mnist_shared.volume.files import commit_files, volume_errors
+from mnist_shared.volume.files import write_files
 from mnist_shared.volume.run_folder import RunFolder
 from mnist_worker.execution import Execution
 
@@ -81,8 +81,12 @@ def report_of(answers: list[Tensor], data: Dataset) -> EvaluationReport:
     labels = data.test_labels.numpy()
     # A set of fewer classes than the network has answers: those that nobody gives are left out.
     num = max(len(data.classes), int(logs.argmax(axis=1).max()) + 1)
-    names = data.classes + tuple(f"({number})" for number in range(len(data.classes), num))
-    return measure(logs[:, :num], labels, dataset=data.name, classes=names)
+    return measure(logs[:, :num], labels, dataset=data.name, classes=_names(data.classes, num))
+
+
+def _names(classes: tuple[str, ...], num: int) -> tuple[str, ...]:
+    """Names for `num` answers, of which the data set may have no use for the last ones."""
+    return classes + tuple(f"({number})" for number in range(len(classes), num))
 
 
 def exported(
@@ -122,7 +126,12 @@ def exported(
     card = model_card(
         tested, target=request.target, data=data, evaluation=found, file=file, file_format=request.file_format
     )
-    _commit(folder.export, [(CARD, card.encode()), (file, content)], execution)
+    write_files(
+        folder.export,
+        [(CARD, card.encode()), (file, content)],
+        attempt=execution.grant.attempt,
+        authorize=execution.reporter.authorize,
+    )
     return ExportResult(
         target=request.target,
         checkpoint=tested.ref,
@@ -154,7 +163,7 @@ def predicted(
         for chunk in torch.split(torch.from_numpy(images), PREDICT_CHUNK):
             logs = model(normalised(chunk.to(device), mean=mean, std=std))
             probabilities += logs.exp().cpu().tolist()
-    names = classes + tuple(f"({number})" for number in range(len(classes), NUM_CLASSES))
+    names = _names(classes, NUM_CLASSES)
     return PredictResult(
         target=request.target,
         checkpoint=tested.ref,
@@ -184,9 +193,3 @@ def unpacked(request: PredictRequest) -> NDArray[np.uint8]:
             f"The request does not hold {request.num_pictures} pictures of 28 x 28.", hint="Send them again."
         )
     return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(-1, SIDE, SIDE)
-
-
-def _commit(folder: Path, files: list[tuple[str, bytes]], execution: Execution) -> None:
-    with volume_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        commit_files(folder, files, attempt=execution.grant.attempt, authorize=execution.reporter.authorize)

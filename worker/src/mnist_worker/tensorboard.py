@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
 from mnist_shared.contracts.runs import EpochMetrics
+from mnist_shared.reports.mistakes import worst_mistakes
 
 if TYPE_CHECKING:
     from mnist_shared.training.data import Dataset
@@ -131,8 +132,7 @@ def mistake_tiles(
     answers: NDArray[np.float32], labels: NDArray[np.int64], images: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """The NUM_MISTAKES worst mistakes side by side, those first in which the right answer got the least."""
-    wrong = np.flatnonzero(answers.argmax(axis=1) != labels)
-    worst = wrong[np.argsort(answers[wrong, labels[wrong]], kind="stable")][:NUM_MISTAKES]
+    worst = worst_mistakes(answers, labels, most=NUM_MISTAKES)
     side = images.shape[1] + 2
     field = np.zeros((ROWS * side, COLUMNS * side), dtype=np.uint8)
     for place, index in enumerate(worst):

@@ -1,15 +1,13 @@
 """The checkpoints in a run's folder as a client may judge them: manifest, size, where asked the SHA-256. No torch."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import ContractError
+from mnist_shared.volume.files import sha256_of
 from mnist_shared.volume.manifests import CheckpointName, checkpoint_names, read_manifest
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,3 @@ def newest_usable(files: list[CheckpointFile]) -> CheckpointFile | None:
 def best_of(files: list[CheckpointFile]) -> CheckpointFile | None:
     """The one of the best validation accuracy: the newest that was the best when it was written."""
     return next((file for file in files if file.name.best and file.problem is None), None)
-
-
-def sha256_of(path: Path) -> str:
-    """Of the file's bytes. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

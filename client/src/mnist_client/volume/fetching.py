@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_client.volume.checkpoint_files import CHUNK_BYTES
 from mnist_shared.errors import InvalidInput, VolumeError
 from mnist_shared.volume.files import volume_errors
+
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ def fetch(copies: Sequence[Copy], *, force: bool) -> None:
 
 
 def _copy(copy: Copy, path: Path) -> None:
-    digest = hashlib.sha256()
     with volume_errors(copy.source.parent):
         try:
             source = copy.source.open("rb")
@@ -64,13 +64,20 @@ def _copy(copy: Copy, path: Path) -> None:
             ) from error
     with source, volume_errors(copy.target.parent):
         copy.target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as target:
-            while chunk := source.read(CHUNK_BYTES):
-                digest.update(chunk)
-                target.write(chunk)
-            target.flush()
-            os.fsync(target.fileno())
-    if copy.sha256 is not None and digest.hexdigest() != copy.sha256:
+        found = write_through(iter(lambda: source.read(CHUNK_BYTES), b""), path)
+    if copy.sha256 is not None and found != copy.sha256:
         raise VolumeError(
             f"{copy.source} is damaged: its SHA-256 is not the one that its worker told.", hint="Do it again."
         )
+
+
+def write_through(chunks: Iterable[bytes], path: Path) -> str:
+    """Write a file that is on the disk when this returns; its SHA-256. Raises OSError, and what `chunks` raises."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()

@@ -1,12 +1,12 @@
 """Copying a checkpoint off the shared volume: the whole of it, checked against its manifest, or nothing."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_client.volume.checkpoint_files import CHUNK_BYTES, CheckpointFile, best_of, inspect, newest_usable
+from mnist_client.volume.checkpoint_files import CheckpointFile, best_of, inspect, newest_usable
+from mnist_client.volume.fetching import CHUNK_BYTES, check_free, write_through
 from mnist_shared.errors import CheckpointError, InvalidInput
 from mnist_shared.volume.files import volume_errors
 from mnist_shared.volume.run_folder import RunFolder
@@ -25,8 +25,7 @@ def pull(folder: RunFolder, *, which: str, output: Path, force: bool) -> tuple[C
     for _ in range(NUM_LISTINGS):
         file = select(folder, inspect(folder.checkpoints), which=which)
         target = output / f"{folder.run_id}-{file.name.file}"
-        if target.exists() and not force:
-            raise InvalidInput(f"{target} exists already.", hint="Give --force to replace it, or another --output.")
+        check_free([target], force=force)
         try:
             with volume_errors(output):
                 output.mkdir(parents=True, exist_ok=True)
@@ -86,15 +85,8 @@ def _copy(file: CheckpointFile, target: Path) -> None:
     """
     assert file.ref is not None
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    digest = hashlib.sha256()
     try:
-        with temporary.open("wb") as copy:
-            for chunk in _chunks(file):
-                digest.update(chunk)
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if digest.hexdigest() != file.ref.sha256:
+        if write_through(_chunks(file), temporary) != file.ref.sha256:
             raise CheckpointError(
                 f"{file.name.file} is damaged: its SHA-256 is not the one in its manifest.",
                 hint="Pull the one before it with --which and its epoch; `mnist-client checkpoints list --verify`.",

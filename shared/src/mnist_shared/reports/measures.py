@@ -15,6 +15,7 @@ from mnist_shared.contracts.reports import (
     Interval,
     Mistake,
 )
+from mnist_shared.reports.mistakes import worst_mistakes
 
 NUM_MISTAKES = 25
 NUM_PAIRS = 10
@@ -63,7 +64,7 @@ def measure(
         ),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         confused_pairs=_confused_pairs(confusion, classes),
-        mistakes=_worst(probabilities, answers, labels, classes),
+        mistakes=_mistakes(worst_mistakes(logs, labels, most=NUM_MISTAKES), probabilities, answers, labels, classes),
         calibration=calibration(probabilities.max(axis=1), answers == labels),
     )
 
@@ -115,10 +116,9 @@ def _confused_pairs(confusion: Ints, classes: tuple[str, ...]) -> tuple[Confused
     return tuple(pairs)
 
 
-def _worst(probabilities: Floats, answers: Ints, labels: Ints, classes: tuple[str, ...]) -> tuple[Mistake, ...]:
-    """The mistakes, those first in which the right answer got the least."""
-    wrong = np.flatnonzero(answers != labels)
-    of_label = probabilities[wrong, labels[wrong]]
+def _mistakes(
+    places: NDArray[np.intp], probabilities: Floats, answers: Ints, labels: Ints, classes: tuple[str, ...]
+) -> tuple[Mistake, ...]:
     return tuple(
         Mistake(
             index=int(index),
@@ -127,5 +127,5 @@ def _worst(probabilities: Floats, answers: Ints, labels: Ints, classes: tuple[st
             probability=float(min(1.0, probabilities[index, answers[index]])),
             label_probability=float(probabilities[index, labels[index]]),
         )
-        for index in wrong[np.argsort(of_label, kind="stable")][:NUM_MISTAKES]
+        for index in places
     )

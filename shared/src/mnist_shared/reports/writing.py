@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mnist_shared.contracts.reports import EvaluationReport
 from mnist_shared.reports.page import report_page
 from mnist_shared.reports.pictures import calibration_png, confusion_png, mistakes_png
-from mnist_shared.volume.files import commit_files, remove_leftovers, volume_errors
+from mnist_shared.volume.files import write_files
 
 
 def write_report(
@@ -38,7 +38,4 @@ def write_report(
         ("report.json", report.model_dump_json(indent=2).encode()),
         ("report.html", page.encode()),
     ]
-    with volume_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        commit_files(folder, files, attempt=attempt, authorize=authorize)
-        remove_leftovers(folder, before_attempt=attempt)
+    write_files(folder, files, attempt=attempt, authorize=authorize)

@@ -14,7 +14,7 @@ from torch import nn
 
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError, ContractError, VolumeError
-from mnist_shared.volume.files import commit_files, remove, remove_leftovers, volume_errors
+from mnist_shared.volume.files import commit_files, remove, remove_leftovers, volume_errors, write_files
 from mnist_shared.volume.manifests import CheckpointName, checkpoint_names, expendable, parse_name, read_manifest
 
 logger = logging.getLogger(__name__)
@@ -144,10 +144,7 @@ def save_model(path: Path, model: nn.Module, *, attempt: int, authorize: Callabl
         VolumeError: the volume is full, read-only or out of reach; what was at `path` stays.
     """
     content = _serialized({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
-    with volume_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        commit_files(path.parent, [(path.name, content)], attempt=attempt, authorize=authorize)
-        remove_leftovers(path.parent, before_attempt=attempt)
+    write_files(path.parent, [(path.name, content)], attempt=attempt, authorize=authorize)
 
 
 class _Rejected(Exception):

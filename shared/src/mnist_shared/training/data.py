@@ -16,10 +16,9 @@ from mnist_shared.training.digits import load_digits
 from mnist_shared.training.download import download
 from mnist_shared.training.idx import parse_idx
 from mnist_shared.training.own_data import load_own_data
+from mnist_shared.training.shape import NUM_CLASSES, SIDE
 from mnist_shared.volume.own_datasets import own_dataset_folder
 
-NUM_CLASSES = 10
-SIDE = 28  # pixels
 NUM_CACHED = 2  # MNIST takes 55 MB
 DIGITS = tuple(str(number) for number in range(NUM_CLASSES))
 HELP_OFFLINE = "Set MNIST_DATA_DIR to a folder that holds it, or train on --dataset digits."

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from mnist_shared.errors import DatasetError, MissingPart
 from mnist_shared.training.idx import parse_idx
+from mnist_shared.training.shape import NUM_CLASSES, SIDE
 
-NUM_CLASSES = 10  # of the network's last layer; a set may have fewer
-SIDE = 28  # pixels
 MAX_FILE_BYTES = 2 * 2**30
 MAX_PIXELS = 25_000_000  # of a picture
 TEST_SHARE = 5  # one picture in so many is a test picture, where the folder does not say

@@ -1,6 +1,7 @@
 """Writing to the shared volume: whole files or none, and one clear line when it does not work."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,27 @@ def commit_files(
             remove(file)
         raise
     _sync_folder(folder)
+
+
+def write_files(
+    folder: Path, files: Sequence[tuple[str, bytes]], *, attempt: int, authorize: Callable[[], None]
+) -> None:
+    """`commit_files` into a folder that need not be there yet; what earlier attempts have left half-written goes.
+
+    Raises:
+        VolumeError: the volume is full, read-only or out of reach; what was under these names stays.
+        Whatever `authorize` raises.
+    """
+    with volume_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        commit_files(folder, files, attempt=attempt, authorize=authorize)
+        remove_leftovers(folder, before_attempt=attempt)
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's bytes, as 64 hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_leftovers(folder: Path, *, before_attempt: int) -> None:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from mnist_shared.contracts.config import OWN_DATASET_PATTERN
 from mnist_shared.errors import DatasetError, InvalidInput
-from mnist_shared.volume.files import volume_errors
+from mnist_shared.volume.files import sha256_of, volume_errors
 
 FOLDER = "own-datasets"  # inside the storage folder
 MAX_BYTES = 8 * 2**30
 MAX_FILES = 500_000
-CHUNK_BYTES = 1 << 20
 
 
 def own_dataset_folder(storage_dir: Path, name: str) -> Path:
@@ -43,7 +42,7 @@ def stage_dataset(source: Path, *, storage_dir: Path) -> str:
         files = list(_files(source))
         digest = hashlib.sha256()
         for file in files:
-            digest.update(f"{file.relative_to(source).as_posix()}\n{_sha256(file)}\n".encode())
+            digest.update(f"{file.relative_to(source).as_posix()}\n{sha256_of(file)}\n".encode())
     except OSError as error:
         raise DatasetError(
             f"{error.filename or source} cannot be read ({error.strerror or error}).", hint="Check the path."
@@ -93,11 +92,3 @@ def _files(source: Path) -> Iterator[Path]:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
