@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
 from tests.processes import COUNTING, Worker
+
+if TYPE_CHECKING:
+    from mnist_shared.training.data import Dataset
 
 
 def server_binary() -> str:
@@ -135,3 +139,14 @@ def start_worker(environment: dict[str, str], tmp_path: Path) -> Iterator[Callab
     yield start
     for worker in started:
         worker.kill()
+
+
+@pytest.fixture(scope="session")
+def mnist() -> "Dataset":
+    """The real MNIST, where it is at hand."""
+    from mnist_shared.training.data import load_dataset
+
+    folder = os.environ.get("MNIST_DATA_DIR")
+    if not folder:
+        pytest.skip("MNIST_DATA_DIR is not set: no real MNIST here")
+    return load_dataset("mnist", folder=Path(folder))

@@ -1,8 +1,5 @@
 """Why `predict` prepares pictures as MNIST was prepared: digits drawn at any size, place and polarity."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,20 +8,12 @@ from PIL import Image
 from mnist_client.pictures import prepared, shrunk
 from mnist_shared.contracts.config import make_train_config
 from mnist_shared.training.checkpoints import CheckpointStore
-from mnist_shared.training.data import Dataset, load_dataset
+from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import normalised
 from mnist_shared.training.tested import load_tested
 from mnist_shared.training.trainer import train
 
 NUM_DRAWN = 400
-
-
-@pytest.fixture(scope="module")
-def mnist() -> Dataset:
-    folder = os.environ.get("MNIST_DATA_DIR")
-    if not folder:
-        pytest.skip("MNIST_DATA_DIR is not set: no real MNIST here")
-    return load_dataset("mnist", folder=Path(folder))
 
 
 @pytest.fixture(scope="module")

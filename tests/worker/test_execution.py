@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from redis import Redis
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import Finished
@@ -21,11 +20,6 @@ from mnist_shared.errors import (
 from mnist_shared.storage.runs import Grant, RunStore
 from mnist_worker.execution import Execution, execute
 from mnist_worker.flag import SharedFlag
-
-
-@pytest.fixture
-def store(client: Redis) -> RunStore:
-    return RunStore(client)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable
 
 import psutil
-import pytest
 from redis import Redis
 
 from mnist_shared.contracts.runs import Priority, RunState, SubmitOptions
@@ -16,16 +15,6 @@ from tests.conftest import Server
 from tests.counting_worker import ERROR_SEED
 from tests.processes import Worker, eventually, wait_for_state
 from tests.worker.test_worker_process import count_to
-
-
-@pytest.fixture
-def store(client: Redis) -> RunStore:
-    return RunStore(client)
-
-
-@pytest.fixture
-def worker(start_worker: Callable[..., Worker], server: Server, client: Redis) -> Worker:
-    return start_worker("worker-1", server).wait_until_ready(client)
 
 
 def state_of(redis: Redis, worker: Worker) -> str:

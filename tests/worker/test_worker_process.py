@@ -25,16 +25,6 @@ def count_to(steps: int, *, milliseconds: int = 1, seed: int = 1) -> TrainReques
     return TrainRequest(config=TrainConfig(dataset="digits", epochs=steps, log_interval=milliseconds, seed=seed))
 
 
-@pytest.fixture
-def store(client: Redis) -> RunStore:
-    return RunStore(client)
-
-
-@pytest.fixture
-def worker(start_worker: Callable[..., Worker], server: Server, client: Redis) -> Worker:
-    return start_worker("worker-1", server).wait_until_ready(client)
-
-
 def test_runs_are_executed_in_the_order_of_their_submission(worker: Worker, store: RunStore) -> None:
     runs = [store.submit(count_to(3)).run_id for _ in range(5)]
     finished = [wait_for_state(store, run_id) for run_id in runs]

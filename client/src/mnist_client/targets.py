@@ -27,7 +27,7 @@ FORMATS: Mapping[str, ExportFormat] = {"safetensors": "safetensors", "torchscrip
 MAX_DIGITS = 9  # of an epoch
 
 
-def which_of(text: str, *, option: str = "--checkpoint") -> Which:
+def which_of(text: str) -> Which:
     """The checkpoint that a user means by `last`, `best` or an epoch.
 
     Raises:
@@ -40,7 +40,7 @@ def which_of(text: str, *, option: str = "--checkpoint") -> Which:
         return "best"
     if word.isascii() and word.isdecimal() and len(word) <= MAX_DIGITS and int(word):
         return int(word)
-    raise InvalidInput(f"{option}: {text!r:.40} is no checkpoint.", hint="Write last, best, or an epoch.")
+    raise InvalidInput(f"--checkpoint: {text!r:.40} is no checkpoint.", hint="Write last, best, or an epoch.")
 
 
 def format_of(text: str) -> ExportFormat:

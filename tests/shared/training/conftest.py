@@ -1,7 +1,6 @@
 """A small data set of real digits, and `execute`: one execution of a run, with everything it told."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,11 +203,3 @@ def _history(state: dict[str, Any]) -> list[EpochMetrics]:
 def train_script() -> list[str]:
     """The command that trains in another process; events and, last, the result come as lines of JSON."""
     return [sys.executable, "-W", "error", "-c", TRAIN_IN_A_PROCESS]
-
-
-@pytest.fixture(scope="session")
-def mnist() -> Dataset:
-    folder = os.environ.get("MNIST_DATA_DIR")
-    if not folder:
-        pytest.skip("MNIST_DATA_DIR is not set: no real MNIST here")
-    return load_dataset("mnist", folder=Path(folder))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_shared.contracts.runs import RunState
 from mnist_shared.errors import BrokerUnreachable, ContractError, InvalidInput, MissingPart, MnistError
 from mnist_shared.settings import Settings
 from mnist_shared.storage.connection import broker_errors, connect, now_ms
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_RUNNING = 1000  # runs whose speed is told: one a worker
 WORKER_STATES = ("starting", "idle", "busy", "draining", "drained")
-RUN_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 # The field of `Keys.counters` -> the counter's name and its help.
 COUNTERS = {
     "submitted": ("mnist_runs_submitted", "Runs submitted"),
@@ -62,8 +62,8 @@ def read_metrics(redis: "Redis") -> Iterator["Metric"]:
     yield depth
     states = Census(redis, keys=keys).by_state()
     runs = Gauge("mnist_runs", "Runs whose records are kept", labels=["state"])
-    for state in RUN_STATES:
-        runs.add_metric([state], states.get(state, 0))
+    for each in RunState:
+        runs.add_metric([each], states.get(each, 0))
     yield runs
 
     with broker_errors(redis):
@@ -75,8 +75,9 @@ def read_metrics(redis: "Redis") -> Iterator["Metric"]:
     for field, (name, help_text) in COUNTERS.items():
         yield Counter(name, help_text, value=int(counted.get(field, 0)))
     ended = Counter("mnist_runs_ended", "Runs that have ended", labels=["state"])
-    for state in RUN_STATES[2:]:
-        ended.add_metric([state], int(counted.get(state, 0)))
+    for each in RunState:
+        if each.is_final:
+            ended.add_metric([each], int(counted.get(each, 0)))
     yield ended
 
     present = registry.present()

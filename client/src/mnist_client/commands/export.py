@@ -13,9 +13,8 @@ from mnist_client.context import context_of
 if TYPE_CHECKING:
     from mnist_shared.contracts.requests import Which
 
-SUFFIXES = {"safetensors": ".safetensors", "torchscript": ".torchscript", "onnx": ".onnx"}
 CARD_SUFFIX = ".md"
-FILE_SUFFIXES = (*SUFFIXES.values(), ".pt", ".pth")  # by which a file's path is told from a folder's
+FILE_SUFFIXES = (*(f".{name}" for name in FORMATS), ".pt", ".pth")  # by which a file's path is told from a folder's
 
 
 def export(
@@ -65,7 +64,7 @@ def export(
     target = find_training_run(context.store, run)
     request = export_request(target, wanted, checkpoint=which)
     run_folder(context, target)  # whoever cannot see that one will not see the export's
-    path = _path(output, run_id=target.id, which=which, suffix=SUFFIXES[wanted])
+    path = _path(output, run_id=target.id, which=which, suffix=f".{wanted}")
     card = path.with_name(path.name + CARD_SUFFIX)  # of several formats in one folder each has its own
     check_free((path, card), force=force)
     sent = submit(context.store, request)

@@ -9,6 +9,7 @@ import typer
 from mnist_client import exits, options
 from mnist_client.completion import complete_workers
 from mnist_client.context import CommandContext, context_of
+from mnist_client.versions import is_other_version, own_version
 
 if TYPE_CHECKING:
     from mnist_client.rendering.workers import WorkerRow
@@ -62,7 +63,7 @@ def workers(ctx: typer.Context, json: options.Json = False) -> None:
         lines = worker_lines(rows, records=records, now=now, paper=context.output.paper(sys.stdout))
         context.output.data("\n".join(lines))
     if any(row.is_other_version for row in rows):
-        context.output.warn(f"! is another version than this client's ({_own_version()}): install the same on all.")
+        context.output.warn(f"! is another version than this client's ({own_version()}): install the same on all.")
     has_stack = context.stack is not None
     for row in rows:
         if row.is_lost:
@@ -146,10 +147,9 @@ def _some(known: set[str]) -> str:
 def _rows(context: CommandContext) -> "list[WorkerRow]":
     """Those that are present, then those that were lost."""
     from mnist_client.rendering.workers import WorkerRow
-    from mnist_client.versions import is_other_version
 
     present, lost, marked = context.registry.present(), context.registry.lost(), context.registry.drained()
-    own = _own_version()
+    own = own_version()
     return [
         WorkerRow(
             worker.info,
@@ -161,9 +161,3 @@ def _rows(context: CommandContext) -> "list[WorkerRow]":
         for is_lost, group in ((False, present), (True, lost))
         for worker in group
     ]
-
-
-def _own_version() -> str:
-    from mnist_client.versions import own_version
-
-    return own_version()

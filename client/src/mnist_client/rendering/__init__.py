@@ -1,1 +1,1 @@
-"""What the commands print: documents in, text out. Rich, where it is needed, is used here only."""
+"""What the commands print: documents in, text out."""

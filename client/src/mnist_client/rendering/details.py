@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnist_client.rendering.facts import facts
@@ -70,4 +71,4 @@ def _section(title: str, lines: Sequence[str], paper: Paper) -> list[str]:
 
 def _indented(paper: Paper) -> Paper:
     width = None if paper.width is None else paper.width - len(INDENT)
-    return Paper(width=width, colors=paper.colors, is_unicode=paper.is_unicode)
+    return replace(paper, width=width)

@@ -32,9 +32,7 @@ def checked_run_id(text: str) -> str:
     Raises:
         InvalidInput: it is not.
     """
-    if not isinstance(text, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], text):
-        raise InvalidInput(f"{text!r:.80} is not a run id.", hint="A run id is 12 hexadecimal digits.")
-    return text
+    return _checked(text, RUN_ID_PATTERN, what="a run id", hint="A run id is 12 hexadecimal digits.")
 
 
 def checked_run_name(text: str) -> str:
@@ -43,11 +41,8 @@ def checked_run_name(text: str) -> str:
     Raises:
         InvalidInput: it may not.
     """
-    if not re.fullmatch(RUN_NAME_PATTERN[1:-1], text):
-        raise InvalidInput(
-            f"{text!r:.80} is not a name for a run.",
-            hint="Use 2 to 63 letters, digits, '.', '_' and '-', a letter first.",
-        )
+    hint = "Use 2 to 63 letters, digits, '.', '_' and '-', a letter first."
+    _checked(text, RUN_NAME_PATTERN, what="a name for a run", hint=hint)
     if text.lower() == "last" or (len(text) <= 12 and not set(text.lower()) - set("0123456789abcdef")):
         raise InvalidInput(f"{text!r} could be taken for the id of a run.", hint="Give it another name.")
     return text
@@ -59,11 +54,8 @@ def checked_tag(text: str) -> str:
     Raises:
         InvalidInput: it is not.
     """
-    if not re.fullmatch(TAG_PATTERN[1:-1], text):
-        raise InvalidInput(
-            f"{text!r:.80} is not a tag.", hint="Use up to 63 letters, digits, '.', '_', ':', '=', '/' and '-'."
-        )
-    return text
+    hint = "Use up to 63 letters, digits, '.', '_', ':', '=', '/' and '-'."
+    return _checked(text, TAG_PATTERN, what="a tag", hint=hint)
 
 
 def checked_worker_name(text: str) -> str:
@@ -72,8 +64,11 @@ def checked_worker_name(text: str) -> str:
     Raises:
         InvalidInput: it may not.
     """
-    if not re.fullmatch(WORKER_NAME_PATTERN[1:-1], text):
-        raise InvalidInput(
-            f"{text!r:.80} is not a worker name.", hint="Use up to 63 letters, digits, '.', '_' and '-'."
-        )
+    hint = "Use up to 63 letters, digits, '.', '_' and '-'."
+    return _checked(text, WORKER_NAME_PATTERN, what="a worker name", hint=hint)
+
+
+def _checked(text: str, pattern: str, *, what: str, hint: str) -> str:
+    if not isinstance(text, str) or not re.fullmatch(pattern[1:-1], text):
+        raise InvalidInput(f"{text!r:.80} is not {what}.", hint=hint)
     return text

@@ -43,7 +43,33 @@ class Lookup(Scripted):
         """
         with broker_errors(self.redis):
             run_ids = cast(list[str], self.redis.zrevrange(self.keys.runs, skip, skip + count - 1))
-        return self._read(run_ids, on_unreadable=on_unreadable)
+        return self.read_all(run_ids, on_unreadable=on_unreadable)
+
+    def read_all(self, run_ids: Sequence[str], *, on_unreadable: OnUnreadable | None = None) -> list[RunRecord]:
+        """The records of those ids that are known, in their order, in one round trip.
+
+        Raises:
+            ContractError: one was written by another version, or is damaged, and there is no `on_unreadable` to tell.
+        """
+        if not run_ids:
+            return []
+        with broker_errors(self.redis):
+            pipeline = self.redis.pipeline(transaction=False)
+            for run_id in run_ids:
+                pipeline.hmget(self.keys.run(run_id), RECORD_FIELDS)
+            rows = cast(list[Fields], pipeline.execute())
+        records = []
+        for row in rows:
+            try:
+                record = read_record(row)
+            except ContractError as error:
+                if on_unreadable is None:
+                    raise
+                on_unreadable(error)
+                continue
+            if record is not None:
+                records.append(record)
+        return records
 
     def search(
         self,
@@ -71,7 +97,7 @@ class Lookup(Scripted):
             first += SEARCH_STEP
             if num_seen < SEARCH_STEP:
                 break
-        return self._read(found[skip : skip + count], on_unreadable=on_unreadable)
+        return self.read_all(found[skip : skip + count], on_unreadable=on_unreadable)
 
     def count(self) -> int:
         """How many runs there are."""
@@ -163,27 +189,6 @@ class Lookup(Scripted):
         if close := difflib.get_close_matches(word, names, n=3, cutoff=0.7):
             return f"Did you mean {' or '.join(names[name] for name in close)}?"
         return "Give a name, an id or its beginning, `last`, or `last~1`; see `mnist-client status`."
-
-    # ---- inside ------------------------------------------------------------------------------------------------
-
-    def _read(self, run_ids: Sequence[str], *, on_unreadable: OnUnreadable | None) -> list[RunRecord]:
-        with broker_errors(self.redis):
-            pipeline = self.redis.pipeline(transaction=False)
-            for run_id in run_ids:
-                pipeline.hmget(self.keys.run(run_id), RECORD_FIELDS)
-            rows = cast(list[Fields], pipeline.execute())
-        records = []
-        for row in rows:
-            try:
-                record = read_record(row)
-            except ContractError as error:
-                if on_unreadable is None:
-                    raise
-                on_unreadable(error)
-                continue
-            if record is not None:
-                records.append(record)
-        return records
 
 
 def _words(words: Collection[str]) -> str:

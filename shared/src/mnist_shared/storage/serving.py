@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mnist_shared.contracts.runs import RunRecord
-from mnist_shared.errors import ContractError
 from mnist_shared.storage.connection import broker_errors
-from mnist_shared.storage.records import RECORD_FIELDS, read_record
 from mnist_shared.storage.runs import RunStore
 
 
@@ -37,19 +35,4 @@ def read_serving(store: RunStore, *, num_queued: int, num_latest: int, num_runni
 
 def read_records(store: RunStore, run_ids: Sequence[str]) -> dict[str, RunRecord]:
     """The records of those ids that are known and readable, in one round trip."""
-    if not run_ids:
-        return {}
-    with broker_errors(store.redis):
-        pipeline = store.redis.pipeline(transaction=False)
-        for run_id in run_ids:
-            pipeline.hmget(store.keys.run(run_id), RECORD_FIELDS)
-        rows = pipeline.execute()
-    found = {}
-    for row in rows:
-        try:
-            record = read_record(row)
-        except ContractError:
-            continue
-        if record is not None:
-            found[record.id] = record
-    return found
+    return {record.id: record for record in store.read_all(run_ids, on_unreadable=lambda _: None)}
