@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnist_client import Client
 from mnist_shared.contracts.requests import EvaluateRequest, PredictRequest, TrainRequest
@@ -105,6 +106,9 @@ def test_evaluate_and_predict_wait_for_their_worker(
     worker.join()
     assert [one.answer for one in predictions] == ["7", "4"]
     assert predictions[0].probabilities[7] == 0.9
+    worker = served(PredictRequest, Owner.predict)
+    assert run.predict(Image.fromarray(images[1]), timeout=20)[0].answer == "4"  # as `read_pictures` makes them
+    worker.join()
     for wrong in (images.astype(float), images[:, :27], images[0, 0]):
         with pytest.raises(InvalidInput, match="uint8"):
             run.predict(wrong)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def a_stroke(
 def read(path: Path, **how: object) -> np.ndarray:
     (picture,) = read_pictures([str(path)], **how)
     assert picture.field is not None, picture.problem
-    return picture.field
+    return np.asarray(picture.field)
 
 
 def problem(path: Path) -> str:
@@ -142,6 +143,14 @@ def test_a_dash_is_standard_input(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     (picture,) = read_pictures(["-"])
     assert picture.field is not None
+
+
+def test_pillow_is_all_that_it_takes(tmp_path):
+    path = saved(a_stroke(), tmp_path / "one.jpg")
+    script = "import sys; sys.modules['numpy'] = None; from mnist_client.pictures import read_pictures; "
+    script += "print([picture.field.size for picture in read_pictures(sys.argv[1:])])"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "[(28, 28)]\n", done.stderr
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """What the README promises of `docker compose up --scale worker=2`, on a real engine."""
 
+import base64
+import io
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 
 from tests.docker.project import Project, about, container_of, docker, log_of
 from tests.processes import eventually
@@ -103,6 +106,22 @@ def test_a_worker_is_healthy_when_it_can_take_runs_and_logs_json(project: Projec
                                             "s.run([\"mnist-worker-health\"], check=True, stdout=s.DEVNULL); "
                                             "print(time.time() - t)'"))  # fmt: skip
     record_property("saw", f"healthy; {len(of_run)} log lines with run, attempt and worker; a check {seconds:.2f} s")
+
+
+def test_the_clients_image_predicts_what_a_photograph_shows(
+    project: Project, mnist_dir: str, record_property: Saw
+) -> None:
+    """A JPEG, dark on light, is read in the client's container, and answered by a worker."""
+    trained = project.wait_for_success(project.submit("--dataset", "mnist" if mnist_dir else "digits", "--epochs", "1"))
+    image = Image.new("L", (200, 300), 235)
+    ImageDraw.Draw(image).line([(100, 40), (100, 260)], fill=30, width=28)
+    photograph = io.BytesIO()
+    image.save(photograph, "JPEG")
+    project.shell("client", f"echo {base64.b64encode(photograph.getvalue()).decode()} | base64 -d > /tmp/one.jpg")
+    answer = project.client("predict", "/tmp/one.jpg", "--run", trained["id"])
+    assert answer["answer"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert not mnist_dir or answer["answer"] == "1"
+    record_property("saw", f"a JPEG of a one: {answer['answer']}, with {answer['probability']:.1%}")
 
 
 def test_a_stopped_worker_hands_its_run_to_the_other(project: Project, record_property: Saw) -> None:

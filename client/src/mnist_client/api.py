@@ -46,6 +46,7 @@ from mnist_shared.storage.events import ToldEvent
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 SIDE = 28  # pixels
 
@@ -202,9 +203,9 @@ class Run:
         return result_of(Run(sent.run_id, sent.name, context)._ended(timeout), EvaluateResult)
 
     def predict(
-        self, images: "NDArray[np.uint8]", *, checkpoint: Which = "last", timeout: float | None = None
+        self, images: "NDArray[np.uint8] | Image", *, checkpoint: Which = "last", timeout: float | None = None
     ) -> list[Prediction]:
-        """Ask this training run's network what `images` show: uint8 [28, 28] or [N, 28, 28].
+        """Ask this training run's network what `images` show: uint8 [28, 28] or [N, 28, 28], or one of Pillow's.
 
         They are white on black, as in MNIST; `mnist_client.pictures.read_pictures` makes them of any other picture.
 
@@ -241,9 +242,12 @@ class Run:
         return self.status()
 
 
-def _fields(images: "NDArray[np.uint8]") -> "list[NDArray[np.uint8]]":
+def _fields(images: "NDArray[np.uint8] | Image") -> list[bytes]:
+    if getattr(images, "mode", None) == "L" and getattr(images, "size", None) == (SIDE, SIDE):
+        return [images.tobytes()]
     shape, kind = getattr(images, "shape", None), str(getattr(images, "dtype", type(images).__name__))
     if kind != "uint8" or shape is None or shape[-2:] != (SIDE, SIDE) or len(shape) not in (2, 3):
         what = kind if shape is None else f"{kind} {list(shape)}"
         raise InvalidInput(f"The images are {what}, not uint8 [N, {SIDE}, {SIDE}].", hint="Scale them to 0 to 255.")
-    return list(images.reshape(-1, SIDE, SIDE))
+    content = images.tobytes()
+    return [content[start : start + SIDE * SIDE] for start in range(0, len(content), SIDE * SIDE)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mnist_client.results import result_of
 from mnist_client.submission import Sent, Wishes, submit
@@ -10,10 +9,6 @@ from mnist_client.targets import predict_requests
 from mnist_shared.contracts.requests import Which
 from mnist_shared.contracts.runs import PredictResult, RunRecord
 from mnist_shared.storage.runs import RunStore
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 WISHES = Wishes(tags=("predict",), priority="high")  # somebody sits there and waits
 
@@ -58,10 +53,8 @@ class Asked:
                 yield Answer(one.answer, shares, result.target, result.checkpoint.file, sent.run_id)
 
 
-def ask(
-    store: RunStore, target: RunRecord, fields: "Sequence[NDArray[np.uint8]]", *, checkpoint: Which = "last"
-) -> Asked:
-    """Send the pictures, each uint8 [28, 28]; no pictures, no prediction.
+def ask(store: RunStore, target: RunRecord, fields: Sequence[bytes], *, checkpoint: Which = "last") -> Asked:
+    """Send the pictures, each 28 rows of 28 greys; no pictures, no prediction.
 
     Raises:
         RunNotFinished, CheckpointError: `target` has no such checkpoint.

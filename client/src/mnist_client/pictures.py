@@ -2,21 +2,25 @@
 
 MNIST's own preprocessing (http://yann.lecun.com/exdb/mnist/): scaled to fit a box of 20 x 20 pixels with the aspect
 ratio kept, then placed in a field of 28 x 28 so that its centre of mass lies in the centre; white on black.
+
+All of it by Pillow: what becomes of a pixel depends on its grey alone, so a table of 256 entries does what numpy
+would, which is larger than the rest of the client.
 """
 
 import glob
 import io
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_shared.errors import InvalidInput, MissingPart
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
 SIDE = 28  # pixels of the field
@@ -34,7 +38,7 @@ class Picture:
     """One picture, ready for the network, or why it is not."""
 
     source: str  # as it is shown
-    field: "NDArray[np.uint8] | None" = None  # uint8 [28, 28], white on black
+    field: "Image | None" = None  # grey ("L"), 28 x 28, white on black
     problem: str = ""
 
 
@@ -69,9 +73,9 @@ def read_pictures(names: Sequence[str], *, box: int | None = BOX) -> Iterator[Pi
     shrinks the whole picture to 28 x 28: what one gets without any preprocessing.
 
     Raises:
-        MissingPart: Pillow or numpy is not installed.
+        MissingPart: Pillow is not installed.
     """
-    _require_parts()
+    _require_pillow()
     for name in names:
         try:
             image = _open(name)
@@ -84,25 +88,19 @@ class _Unusable(Exception):
     """Why a picture cannot be used, in a few words."""
 
 
-def prepared(image: "Image", *, box: int = BOX) -> "NDArray[np.uint8]":
-    """A grey picture of any size and polarity in MNIST's field, uint8 [28, 28], scaled to a square of side `box`."""
-    import numpy as np
-
-    ink = _ink(np.asarray(image, dtype=np.float64))
-    rows, columns = np.flatnonzero((ink > MIN_INK).any(axis=1)), np.flatnonzero((ink > MIN_INK).any(axis=0))
-    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = cropped.shape
-    scale = box / max(height, width)
-    small = _resized(cropped, max(1, round(height * scale)), max(1, round(width * scale)))
-    return _centred(small)
+def prepared(image: "Image", *, box: int = BOX) -> "Image":
+    """A grey picture of any size and polarity in MNIST's field, 28 x 28, scaled to a square of side `box`."""
+    ink = _ink_of_greys(image)
+    digit = image.crop(image.point([255 * (amount > MIN_INK) for amount in ink]).getbbox()).point(ink, "F")
+    scale = box / max(digit.size)
+    return _centred(_resized(digit, max(1, round(digit.width * scale)), max(1, round(digit.height * scale))))
 
 
-def shrunk(image: "Image") -> "NDArray[np.uint8]":
+def shrunk(image: "Image") -> "Image":
     """A grey picture squeezed into 28 x 28 as it is."""
-    import numpy as np
     from PIL import Image as pil
 
-    return np.asarray(image.resize((SIDE, SIDE), pil.Resampling.BOX), dtype=np.uint8)
+    return image.resize((SIDE, SIDE), pil.Resampling.BOX)
 
 
 def _open(name: str) -> "Image":
@@ -138,63 +136,72 @@ def _read(path: Path) -> bytes:
 
 def _ground_of(image: "Image") -> tuple[int, int, int, int]:
     """White under dark ink, black under light ink, by the opaque pixels' mean."""
-    import numpy as np
+    from PIL.ImageStat import Stat
 
-    pixels = np.asarray(image, dtype=np.float64)
-    opaque = pixels[..., 3] > 127
-    light = float(pixels[..., :3].mean(axis=2)[opaque].mean()) if opaque.any() else 0.0
+    opaque = image.getchannel("A").point([255 * (alpha > 127) for alpha in range(256)])
+    light = sum(Stat(image.convert("RGB"), opaque).mean) / 3 if opaque.getbbox() else 0.0
     return (0, 0, 0, 255) if light > 127 else (255, 255, 255, 255)
 
 
-def _ink(grey: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """How much ink is on each pixel, 0 to 1: the ground is what most of the border shows."""
-    import numpy as np
-
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ground = float(np.median(border))
-    distance = np.abs(grey - ground)
-    darker, lighter = ground - float(grey.min()), float(grey.max()) - ground
-    distance[(grey < ground) if lighter > darker else (grey > ground)] = 0  # the other side of the ground is noise
-    strongest = float(np.percentile(distance, 99.5)) if distance.size > 400 else float(distance.max())
-    strongest = max(strongest, 0.8 * float(distance.max()))
+def _ink_of_greys(image: "Image") -> list[float]:
+    """How much ink, 0 to 1, a pixel of each grey is. The ground is what most of the border shows."""
+    right, bottom = image.size
+    sides = ((0, 0, right, 1), (0, bottom - 1, right, bottom), (0, 0, 1, bottom), (right - 1, 0, right, bottom))
+    border = [sum(counts) for counts in zip(*(image.crop(side).histogram() for side in sides), strict=True)]
+    ground = _quantile(enumerate(border), 0.5)
+    counts = image.histogram()
+    greys = [grey for grey, count in enumerate(counts) if count]
+    is_lighter = greys[-1] - ground > ground - greys[0]
+    # What lies on the other side of the ground is noise.
+    distances = [max(grey - ground if is_lighter else ground - grey, 0.0) for grey in range(256)]
+    most = max(distances[grey] for grey in greys)
+    is_tiny = image.width * image.height <= 400
+    strongest = most if is_tiny else max(_quantile(zip(distances, counts, strict=True), 0.995), 0.8 * most)
     if strongest < MIN_CONTRAST:
         raise _Unusable("it is blank")
     # Paper is never quite even: a tenth of the range counts as ground.
-    return np.clip((distance / strongest - 0.1) / 0.9, 0, 1)
+    return [min(max((distance / strongest - 0.1) / 0.9, 0.0), 1.0) for distance in distances]
 
 
-def _resized(ink: "NDArray[np.float64]", height: int, width: int) -> "NDArray[np.float64]":
-    import numpy as np
+def _quantile(counted: Iterable[tuple[float, int]], share: float) -> float:
+    """The value below which that share lies, of values that each occur so often; interpolated between two of them."""
+    ordered = sorted((value, count) for value, count in counted if count)
+    ends = list(accumulate(count for _, count in ordered))
+    place = share * (ends[-1] - 1)
+    low, high = (ordered[bisect_right(ends, index)][0] for index in (math.floor(place), math.ceil(place)))
+    return low + (high - low) * (place - math.floor(place))
+
+
+def _resized(ink: "Image", width: int, height: int) -> "Image":
     from PIL import Image as pil
 
-    image = pil.fromarray(ink.astype(np.float32))
-    shrinks = ink.shape[0] > height or ink.shape[1] > width
-    return np.asarray(image.resize((width, height), pil.Resampling.BOX if shrinks else pil.Resampling.BILINEAR), float)
+    shrinks = ink.width > width or ink.height > height
+    return ink.resize((width, height), pil.Resampling.BOX if shrinks else pil.Resampling.BILINEAR)
 
 
-def _centred(small: "NDArray[np.float64]") -> "NDArray[np.uint8]":
-    """`small` in a field of 28 x 28, its centre of mass at pixel (14, 14) as far as it fits."""
-    import numpy as np
+def _centred(small: "Image") -> "Image":
+    """`small`, of floats, in a field of 28 x 28, its centre of mass at pixel (14, 14) as far as it fits."""
+    from PIL import Image as pil
 
-    small = small / small.max()
-    height, width = small.shape
-    mass = small.sum()
-    row = float((small.sum(axis=1) * np.arange(height)).sum() / mass)
-    column = float((small.sum(axis=0) * np.arange(width)).sum() / mass)
+    width, height = small.size
+    ink = memoryview(small.tobytes()).cast("f").tolist()
+    mass, most = sum(ink), max(ink)
+    row = sum(place // width * amount for place, amount in enumerate(ink)) / mass
+    column = sum(place % width * amount for place, amount in enumerate(ink)) / mass
     top = min(max(round(SIDE / 2 - row), 0), SIDE - height)
     left = min(max(round(SIDE / 2 - column), 0), SIDE - width)
-    field = np.zeros((SIDE, SIDE))
-    field[top : top + height, left : left + width] = small
-    return np.rint(field * 255).astype(np.uint8)
+    field = pil.new("L", (SIDE, SIDE))
+    grey = bytes(round(255 * (amount / most)) for amount in ink)
+    field.paste(pil.frombytes("L", (width, height), grey), (left, top))
+    return field
 
 
-def _require_parts() -> None:
+def _require_pillow() -> None:
     try:
-        import numpy  # noqa: F401
         import PIL  # noqa: F401
     except ImportError as error:
         raise MissingPart(
-            f"Pictures need {error.name}, which is not installed.", hint="pip install 'mnist-client[predict]'"
+            "Pictures need Pillow, which is not installed.", hint="pip install 'mnist-client[predict]'"
         ) from error
 
 

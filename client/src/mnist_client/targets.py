@@ -1,7 +1,6 @@
 """What is asked of a run that has trained: an evaluation, an export, predictions, a verification."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mnist_client.lineage import no_checkpoint, overridden
 from mnist_shared.contracts.requests import (
@@ -18,10 +17,6 @@ from mnist_shared.contracts.requests import (
 )
 from mnist_shared.contracts.runs import RunRecord, TrainResult
 from mnist_shared.errors import CheckpointError, InvalidInput, RunNotFinished
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FORMATS: Mapping[str, ExportFormat] = {"safetensors": "safetensors", "torchscript": "torchscript", "onnx": "onnx"}
 MAX_DIGITS = 9  # of an epoch
@@ -80,10 +75,8 @@ def export_request(record: RunRecord, file_format: ExportFormat, *, checkpoint: 
     return ExportRequest(target=record.id, config=record.request.config, checkpoint=checkpoint, file_format=file_format)
 
 
-def predict_requests(
-    record: RunRecord, fields: "Sequence[NDArray[np.uint8]]", *, checkpoint: Which = "last"
-) -> list[PredictRequest]:
-    """Which digits do these pictures, each uint8 [28, 28], show; in as many requests as it takes, in their order.
+def predict_requests(record: RunRecord, fields: Sequence[bytes], *, checkpoint: Which = "last") -> list[PredictRequest]:
+    """Which digits do these pictures, each 28 rows of 28 greys, show; in as many requests as it takes, in their order.
 
     Raises:
         RunNotFinished, CheckpointError: as an evaluation.
@@ -160,14 +153,14 @@ def check_has_checkpoint(record: RunRecord, which: Which = "last") -> None:
         raise RunNotFinished(problem, hint=f"Wait for it with `mnist-client wait {record.id}`.")
 
 
-def packed_batches(fields: "Sequence[NDArray[np.uint8]]") -> list[tuple[int, str]]:
-    """Pictures, uint8 [28, 28] each, as a request carries them: how many, and zlib in base64."""
+def packed_batches(fields: Sequence[bytes]) -> list[tuple[int, str]]:
+    """Pictures, 28 rows of 28 greys each, as a request carries them: how many, and zlib in base64."""
     import base64
     import zlib
 
     if len(fields) > MAX_PICTURES:
         return packed_batches(fields[:MAX_PICTURES]) + packed_batches(fields[MAX_PICTURES:])
-    packed = base64.b64encode(zlib.compress(b"".join(field.tobytes() for field in fields), 9)).decode()
+    packed = base64.b64encode(zlib.compress(b"".join(fields), 9)).decode()
     if len(packed) <= MAX_PACKED_LENGTH:
         return [(len(fields), packed)]
     half = len(fields) // 2  # noise, which does not get smaller

@@ -79,7 +79,8 @@ def predict(
     for picture in pictures:
         if picture.field is None:
             context.output.error(f"{picture.source}: {picture.problem}.")
-    asked = ask(context.store, target, [one.field for one in pictures if one.field is not None], checkpoint=which)
+    fields = [picture.field.tobytes() for picture in pictures if picture.field is not None]
+    asked = ask(context.store, target, fields, checkpoint=which)
     if asked.sent:
         more = f", and {len(asked.sent) - 1} more," if len(asked.sent) > 1 else ""
         tell(context, asked.sent[0], what=f"asking run {target.id} as {{}}{more}")
@@ -121,5 +122,7 @@ def _print(
     lines = answer_lines([one.source for one in pictures], answers, context.output.paper(sys.stdout))
     for picture, line in zip(pictures, lines, strict=True):
         if show and picture.field is not None:
-            print("\n".join(pixel_lines(picture.field, seen)), file=sys.stderr, flush=True)
+            pixels, width = picture.field.tobytes(), picture.field.width
+            rows = [pixels[start : start + width] for start in range(0, len(pixels), width)]
+            print("\n".join(pixel_lines(rows, seen)), file=sys.stderr, flush=True)
         context.output.data(line)

@@ -1,13 +1,9 @@
 """A small grey picture in a terminal: two pixels a letter, one above the other."""
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from mnist_client.rendering.output import Paper
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FIRST_GREY, NUM_GREYS = 232, 24  # of the 256 colours
 BRIGHT = 96  # what counts as lit where there are no greys
@@ -15,13 +11,13 @@ RAMP = " .:-=+*#%@"
 BLOCKS = " ▄▀█"  # by upper lit * 2 + lower lit
 
 
-def pixel_lines(field: "NDArray[np.uint8]", paper: Paper) -> list[str]:
-    """uint8 [rows, columns], an even number of rows, as half as many lines: in greys, in blocks, or in ASCII."""
-    pairs = [zip(field[row], field[row + 1], strict=True) for row in range(0, len(field), 2)]
+def pixel_lines(rows: Sequence[Sequence[int]], paper: Paper) -> list[str]:
+    """Rows of greys (0 to 255), an even number, as half as many lines: in greys, in blocks, or in ASCII."""
+    pairs = [zip(upper, lower, strict=True) for upper, lower in zip(rows[::2], rows[1::2], strict=True)]
     if not paper.is_unicode:
-        return ["".join(_letter(int(upper) + int(lower)) for upper, lower in pair).rstrip() for pair in pairs]
+        return ["".join(_letter(upper + lower) for upper, lower in pair).rstrip() for pair in pairs]
     if paper.colors and _has_greys():
-        return [_greys([(int(upper), int(lower)) for upper, lower in pair]) for pair in pairs]
+        return [_greys(list(pair)) for pair in pairs]
     return [
         "".join(BLOCKS[2 * (upper >= BRIGHT) + (lower >= BRIGHT)] for upper, lower in pair).rstrip() for pair in pairs
     ]
