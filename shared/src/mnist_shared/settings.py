@@ -30,6 +30,11 @@ class Settings:
         return self.storage_dir / "runs"
 
     @property
+    def tensorboard_dir(self) -> Path:
+        """What TensorBoard is started on: a link to each training run's curves, called by the run's name."""
+        return self.storage_dir / "tensorboard"
+
+    @property
     def stack_file(self) -> Path:
         """Where an embedded stack leaves its address."""
         return self.storage_dir / "stack.json"

@@ -1,40 +1,67 @@
 """A run's curves for TensorBoard, in `tensorboard/` of its folder.
 
 The trainer tells a resumed run's finished epochs again, so each attempt writes the whole curve into an event file of
-its own, removes those of the attempts before it, and tells a TensorBoard that has read them to forget them. However the
+its own, empties those of the attempts before it, and tells a TensorBoard that has read them to forget them. However the
 attempts ended, no point is doubled or hidden, and no host's clock matters.
+
+TensorBoard calls a run by its folder's path, so what it is started on is a folder of links: `tensorboard/NAME-ID` of
+the volume leads to `runs/ID/tensorboard`.
 """
 
 import logging
+import os
+import struct
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EpochFinished, RunEvent, TrainingStarted
 from mnist_shared.contracts.runs import EpochMetrics
-from mnist_shared.reports.mistakes import worst_mistakes
+from mnist_shared.reports.pictures import confusion_png, mistakes_png
+from mnist_worker.on_target import report_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mnist_shared.training.data import Dataset
 
 log = logging.getLogger(__name__)
 
-TILE = 24  # pixels of a count
-ROWS, COLUMNS = 3, 8
-NUM_MISTAKES = ROWS * COLUMNS
+DPI = 100  # half the time of an evaluation's pictures, and still more pixels than TensorBoard gives them
+# Arguments that no curve depends on: columns of HParams that nobody compares.
+_BOOKKEEPING = {
+    *("test_batch_size", "no_cuda", "no_mps", "dry_run", "log_interval", "save_model", "resume"),
+    *("checkpoint_every_seconds", "keep_last"),
+}
 
 
 class CurveWriter:
-    """Writes what it hears of a run. A full disk, or a broken library, costs the curves and not the run."""
+    """Writes what it hears of a run. A full disk, or a broken library, costs the curves and not the run.
 
-    def __init__(self, folder: Path, *, config: TrainConfig, attempt: int, is_on: bool = True) -> None:
+    `title` is how TensorBoard is to call the run; a link of that name in the folder `links` leads to `folder`. `clock`
+    gives the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: TrainConfig,
+        attempt: int,
+        title: str,
+        links: Path,
+        is_on: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._folder, self._config, self._attempt = folder, config, attempt
+        self._link, self._clock = links / title, clock
         self._writer: Any = None  # torch's SummaryWriter, which carries no types
         self._is_off = not is_on
+        self._num_finished = 0  # epochs that the attempt found finished, and the trainer tells again
+        self._retold: list[EpochMetrics] = []
 
     def __enter__(self) -> Self:
         return self
@@ -45,15 +72,19 @@ class CurveWriter:
     def note(self, event: RunEvent) -> None:
         """Hear an event of the run."""
         match event:
-            case TrainingStarted():
+            case TrainingStarted(epoch=num_finished):
+                self._num_finished = num_finished
                 self._try(self._open)
             case EpochFinished(metrics=metrics):
-                self._try(lambda: self._write_epoch(metrics))
+                self._try(lambda: self._hear_epoch(metrics))
             case _:
                 pass
 
-    def finish(self, answers: NDArray[np.float32], data: "Dataset") -> None:
-        """The pictures of a run that has come to its end; `answers` are log-probabilities over the whole test set."""
+    def finish(self, answers: "list[Tensor]", data: "Dataset") -> None:
+        """Draw the pictures of a run that has come to its end: a third of a second.
+
+        `answers` are log-probabilities over the whole test set, float32 [n, 10] a batch.
+        """
         self._try(lambda: self._write_end(answers, data))
 
     def close(self) -> None:
@@ -76,25 +107,55 @@ class CurveWriter:
 
         if self._writer is not None:
             return
-        self._remove_earlier()
+        self._empty_earlier()
         self._writer = SummaryWriter(str(self._folder), purge_step=0, filename_suffix=f".a{self._attempt:04d}")
-        from torch.utils.tensorboard.summary import hparams
+        self._writer.file_writer.add_summary(hyper_parameters(self._config, title=self._link.name))
+        self._link_to()
 
-        config = self._config.model_dump()
-        values = {name: value for name, value in config.items() if isinstance(value, int | float | str)}
-        experiment, start, _ = hparams(values, {"accuracy/test": 0.0, "loss/test": 0.0})  # type: ignore[no-untyped-call]
-        self._writer.file_writer.add_summary(experiment)
-        self._writer.file_writer.add_summary(start)
+    def _link_to(self) -> None:
+        target = os.path.relpath(self._folder, self._link.parent)  # the volume may be mounted elsewhere, too
+        try:
+            self._link.parent.mkdir(parents=True, exist_ok=True)
+            self._link.symlink_to(target, target_is_directory=True)
+        except FileExistsError:
+            pass  # an earlier attempt's
+        except OSError as error:
+            # Not every network file system has links.
+            log.info("TensorBoard finds this run in %s only: %s", self._folder, error)
 
-    def _remove_earlier(self) -> None:
+    def _empty_earlier(self) -> None:
+        """Put nothing in the place of earlier attempts' files.
+
+        A TensorBoard that is reading one waits for ever when it is gone; one that is only cut short would get what a
+        worker that comes back still has to write.
+        """
         for file in self._folder.glob("events.out.tfevents.*.a*"):
             attempt = file.name.rpartition(".a")[2]
             if attempt.isdecimal() and int(attempt) < self._attempt:
-                file.unlink(missing_ok=True)
+                nothing = self._folder / f"empty.a{self._attempt:04d}"
+                nothing.touch()
+                nothing.replace(file)
 
-    def _write_epoch(self, metrics: EpochMetrics) -> None:
+    def _hear_epoch(self, metrics: EpochMetrics) -> None:
         if self._writer is None:
             return
+        now = self._clock()
+        if metrics.epoch > self._num_finished:
+            self._write_epoch(metrics, at=now)
+        else:
+            self._retold.append(metrics)
+        if metrics.epoch == self._num_finished:
+            self._write_retold(now)
+        self._writer.flush()
+
+    def _write_retold(self, now: float) -> None:
+        """Told in one moment, but for TensorBoard's time axis as far apart as they were trained."""
+        left = sum(metrics.seconds for metrics in self._retold)
+        for metrics in self._retold:
+            left -= metrics.seconds
+            self._write_epoch(metrics, at=now - left)
+
+    def _write_epoch(self, metrics: EpochMetrics, *, at: float) -> None:
         scalars = {
             "loss/train": metrics.train_loss,
             "loss/test": metrics.test_loss,
@@ -106,36 +167,39 @@ class CurveWriter:
         }
         for name, value in scalars.items():
             if value is not None:
-                self._writer.add_scalar(name, value, metrics.epoch)
-        self._writer.flush()
+                self._writer.add_scalar(name, value, metrics.epoch, walltime=at)
 
-    def _write_end(self, answers: NDArray[np.float32], data: "Dataset") -> None:
+    def _write_end(self, answers: "list[Tensor]", data: "Dataset") -> None:
         if self._writer is None:
             return
-        labels, step = data.test_labels.numpy(), self._config.epochs
-        self._writer.add_image("evaluation/confusion", confusion_tiles(answers, labels), step, dataformats="HW")
-        mistakes = mistake_tiles(answers, labels, data.test_images.numpy())
-        self._writer.add_image("evaluation/mistakes", mistakes, step, dataformats="HW")
+        report = report_of(answers, data)
+        pictures = {
+            "evaluation/confusion": confusion_png(report, dpi=DPI),
+            "evaluation/mistakes": mistakes_png(report, data.test_images.numpy(), dpi=DPI),
+        }
+        for tag, png in pictures.items():
+            self._writer.file_writer.add_summary(picture(tag, png), self._config.epochs)
         self._writer.flush()
 
 
-def confusion_tiles(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The confusion matrix in grey tiles, rows labels, columns answers; by square roots, so that single ones show."""
-    num = answers.shape[1]
-    counts = np.bincount(labels * num + answers.argmax(axis=1), minlength=num * num).reshape(num, num)
-    shares = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
-    grey: NDArray[np.uint8] = np.rint(255 * (1 - shares)).astype(np.uint8)
-    return grey.repeat(TILE, axis=0).repeat(TILE, axis=1)
+def hyper_parameters(config: TrainConfig, *, title: str) -> Any:
+    """The configuration as a summary of TensorBoard's HParams, in which `title` is the trial's ID.
+
+    It declares no columns: TensorBoard then finds them in all runs, those in which runs differ first.
+    """
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    values = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in config.model_dump(exclude=_BOOKKEEPING).items()
+    }
+    return hparams_pb(values, trial_id=title)
 
 
-def mistake_tiles(
-    answers: NDArray[np.float32], labels: NDArray[np.int64], images: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """The NUM_MISTAKES worst mistakes side by side, those first in which the right answer got the least."""
-    worst = worst_mistakes(answers, labels, most=NUM_MISTAKES)
-    side = images.shape[1] + 2
-    field = np.zeros((ROWS * side, COLUMNS * side), dtype=np.uint8)
-    for place, index in enumerate(worst):
-        row, column = divmod(place, COLUMNS)
-        field[row * side + 1 : (row + 1) * side - 1, column * side + 1 : (column + 1) * side - 1] = images[index]
-    return field.repeat(2, axis=0).repeat(2, axis=1)
+def picture(tag: str, png: bytes) -> Any:
+    """A PNG file, as it is, as a summary: torch's `add_image` would decode and encode it once more."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    width, height = struct.unpack(">II", png[16:24])  # of IHDR, which comes first: https://www.w3.org/TR/png-3/
+    image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])

@@ -109,7 +109,14 @@ class Workbench:
     def _train(self, execution: Execution, *, num_threads: int, parent: str | None = None) -> TrainResult | None:
         grant, config = execution.grant, execution.grant.request.config
         folder, data = self._folder(grant.run_id), self._data(config)
-        curves = CurveWriter(folder.tensorboard, config=config, attempt=grant.attempt, is_on=not config.dry_run)
+        curves = CurveWriter(
+            folder.tensorboard,
+            config=config,
+            attempt=grant.attempt,
+            title=f"{grant.options.name or 'run'}-{grant.run_id[:6]}",
+            links=self.settings.tensorboard_dir,
+            is_on=not config.dry_run,
+        )
 
         def tell(event: RunEvent) -> None:
             curves.note(event)
@@ -135,7 +142,7 @@ class Workbench:
                 answers=answers,
             )
             if result is not None and answers and not config.dry_run:
-                curves.finish(torch.cat(answers).cpu().numpy(), data)
+                curves.finish(answers, data)
         return result
 
     def _verify(self, request: VerifyRequest, execution: Execution) -> VerifyResult | None:
