@@ -16,7 +16,7 @@ from mnist_shared.contracts.runs import EpochMetrics
 from mnist_shared.reports.pictures import confusion_png, mistakes_png
 from mnist_shared.training.data import load_dataset
 from mnist_worker.on_target import report_of
-from mnist_worker.tensorboard import DPI, CurveWriter
+from mnist_worker.tensorboard import CurveWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 NOW = 1_700_000_000.0
@@ -199,8 +199,8 @@ def test_confusion_matrix_and_mistakes_are_the_pictures_of_an_evaluation(folder)
         writer.finish(answers, data)
     reader, report = read_back(folder), report_of(answers, data)
     expected = {
-        "evaluation/confusion": confusion_png(report, dpi=DPI),
-        "evaluation/mistakes": mistakes_png(report, data.test_images.numpy(), dpi=DPI),
+        "evaluation/confusion": confusion_png(report, is_card=True),
+        "evaluation/mistakes": mistakes_png(report, data.test_images.numpy(), is_card=True),
     }
     assert set(reader.Tags()["images"]) == set(expected)
     for tag, png in expected.items():
@@ -208,6 +208,7 @@ def test_confusion_matrix_and_mistakes_are_the_pictures_of_an_evaluation(folder)
         assert (image.step, image.encoded_image_string) == (15, png)
         with Image.open(io.BytesIO(png)) as picture:
             assert (image.width, image.height) == picture.size
+            assert image.width == 350  # of a card in TensorBoard
 
 
 def test_a_folder_that_cannot_be_written_costs_the_curves_and_not_the_run(folder, caplog):

@@ -6,18 +6,21 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from mnist_shared.contracts.reports import EvaluationReport
 
 DPI = 150
+# 350 pixels, what TensorBoard gives a picture: a wider one loses pixels there, and with them its letters.
+CARD_DPI, CARD_WIDTH = 80, 4.375
 INK, PALE, BLUE, RED = "#1f2933", "#9aa5b1", "#2563eb", "#b42318"
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", "#bcd2f7", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#f3b8b0", RED])
 MISTAKE_COLUMNS = 5
 
 
-def confusion_png(report: EvaluationReport, *, dpi: int = DPI) -> bytes:
+def confusion_png(report: EvaluationReport, *, is_card: bool = False) -> bytes:
     """The confusion matrix: right answers in blue by recall, wrong ones in red, as dark as they are frequent."""
     counts = np.array(report.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -27,7 +30,9 @@ def confusion_png(report: EvaluationReport, *, dpi: int = DPI) -> bytes:
     colours = np.where(right[..., None], _RIGHT(0.35 + 0.65 * shares), _WRONG(0.9 * shares / worst))
     colours[(counts == 0) & ~right] = (1, 1, 1, 1)
     long_names = max(map(len, report.classes)) > 2
-    figure = Figure(figsize=(7.4, 6.6) if long_names else (6.4, 5.9), layout="constrained")
+    width, height = (7.4, 6.6) if long_names else (6.4, 5.9)
+    size = CARD_WIDTH / width if is_card else 1.0
+    figure = Figure(figsize=(size * width, size * height), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(colours)
     for row in range(num):
@@ -35,7 +40,13 @@ def confusion_png(report: EvaluationReport, *, dpi: int = DPI) -> bytes:
             if counts[row, column] or row == column:
                 dark = shares[row, column] > (0.5 if row == column else 0.6 * worst)
                 axes.text(
-                    column, row, str(counts[row, column]), ha="center", va="center", color="white" if dark else INK
+                    column,
+                    row,
+                    str(counts[row, column]),
+                    ha="center",
+                    va="center",
+                    color="white" if dark else INK,
+                    fontsize=(7 if long_names else 8) if is_card else 10,
                 )
     axes.set_xticks(
         range(num), report.classes, rotation=45 if long_names else 0, ha="right" if long_names else "center"
@@ -47,32 +58,53 @@ def confusion_png(report: EvaluationReport, *, dpi: int = DPI) -> bytes:
     axes.tick_params(length=0, colors=INK)
     for spine in axes.spines.values():
         spine.set_color(PALE)
-    return _png(figure, dpi=dpi)
+    return _png(figure, dpi=CARD_DPI if is_card else DPI)
 
 
-def mistakes_png(report: EvaluationReport, images: NDArray[np.uint8], *, dpi: int = DPI) -> bytes:
+def mistakes_png(report: EvaluationReport, images: NDArray[np.uint8], *, is_card: bool = False) -> bytes:
     """The worst mistakes; `images`, uint8 [N, 28, 28], is the whole test set."""
     num = len(report.mistakes)
     rows = max(1, -(-num // MISTAKE_COLUMNS))
-    width, height = 1.55 * MISTAKE_COLUMNS, 1.9 * rows + 0.5
-    # Places of our own: a layout engine takes as long to measure the labels of 25 axes as all else takes.
+    # Lengths in inches, on one pair of axes as large as the figure: 25 pairs take three times as long.
+    width, top, gap, edge = CARD_WIDTH if is_card else 7.75, 0.36, 0.44, 0.08
+    tile = width / MISTAKE_COLUMNS
+    height, side = top + rows * (tile - edge + gap), tile - edge
     figure = Figure(figsize=(width, height))
-    figure.subplots_adjust(
-        left=0.08 / width, right=1 - 0.08 / width, bottom=0.25 / height, top=1 - 0.62 / height, hspace=0.36, wspace=0.06
-    )
+    axes = figure.add_axes((0, 0, 1, 1))
     title = f"the {num} worst of {report.total - report.correct} mistakes" if num else "no mistakes"
-    figure.suptitle(title, color=INK, y=1 - 0.12 / height)
-    size = 10 if max(map(len, report.classes)) < 6 else 7
+    axes.text(width / 2, top / 2, title, ha="center", va="center", color=INK, fontsize=12)
+    long_names = max(map(len, report.classes)) > 5
+    between = "\n" if long_names and is_card else " "
     for number, mistake in enumerate(report.mistakes):
-        axes = figure.add_subplot(rows, MISTAKE_COLUMNS, number + 1)
-        axes.imshow(images[mistake.index], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(f"{mistake.label} \N{RIGHTWARDS ARROW} {mistake.predicted}", color=RED, fontsize=size, pad=3)
-        axes.set_xlabel(f"{100 * mistake.probability:.0f}%  #{mistake.index}", color=INK, fontsize=8, labelpad=2)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_color(PALE)
-    return _png(figure, dpi=dpi)
+        row, column = divmod(number, MISTAKE_COLUMNS)
+        left, upper = column * tile + edge / 2, top + row * (side + gap) + 0.25
+        lower, middle = upper + side, left + side / 2
+        axes.imshow(
+            images[mistake.index],
+            cmap="gray_r",
+            vmin=0,
+            vmax=255,
+            interpolation="nearest",
+            aspect="auto",
+            extent=(left, left + side, lower, upper),
+        )
+        axes.add_patch(Rectangle((left, upper), side, side, fill=False, edgecolor=PALE))
+        words = f"{mistake.label}{between}\N{RIGHTWARDS ARROW} {mistake.predicted}"
+        axes.text(
+            middle,
+            upper - 0.03,
+            words,
+            ha="center",
+            va="bottom",
+            color=RED,
+            fontsize=7 if long_names else 10,
+            linespacing=1.0,
+        )
+        words = f"{100 * mistake.probability:.0f}%  #{mistake.index}"
+        axes.text(middle, lower + 0.03, words, ha="center", va="top", color=INK, fontsize=8)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return _png(figure, dpi=CARD_DPI if is_card else DPI)
 
 
 def calibration_png(report: EvaluationReport) -> bytes:
