@@ -9,7 +9,7 @@ chmod 700 /run/roles/admin
 chown redis /run/acl/users.acl
 
 # Redis itself keeps only digests. Workers, clients and the exporter run as 10001, as their images do.
-for role in client worker metrics flower; do
+for role in client operator worker metrics flower; do
   chown -R 10001:10001 "/run/roles/$role"
   chmod 500 "/run/roles/$role"
   chmod 400 "/run/roles/$role/password"

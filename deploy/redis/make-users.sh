@@ -13,7 +13,7 @@ digest() { # of standard input, hexadecimal
 }
 
 script=''
-for role in admin client worker metrics flower; do
+for role in admin client operator worker metrics flower; do
   file=$folder/$role/password
   if [ ! -s "$file" ]; then
     mkdir -p "$folder/$role"
@@ -26,8 +26,12 @@ done
 # Client libraries introduce themselves with it since Redis 7.2; 7.0 would not start with a command that it does not know.
 case $(redis-server --version 2>/dev/null || true) in *v=7.0.*) script="$script;s/ +client|setinfo//" ;; esac
 
-# Comments and empty lines out, each user on one line of its own: that is all that Redis reads.
+# Comments and empty lines out, each user on one line of its own: that is all that Redis reads. `like client` stands for
+# what stands under `user client`, but for its password.
 sed -e '/^ *#/d' -e '/^ *$/d' -e "$script" "$template" | awk '
-  /^user / { if (line != "") print line; line = $0; next }
-  { sub(/^ +/, ""); line = line " " $0 }
+  /^user / { if (line != "") print line; line = $0; role = $2; next }
+  { sub(/^ +/, "") }
+  /^like / { $0 = rights[$2] }
+  !/^on / { rights[role] = rights[role] (rights[role] == "" ? "" : " ") $0 }
+  { line = line " " $0 }
   END { print line }'

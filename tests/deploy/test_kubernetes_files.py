@@ -90,7 +90,7 @@ def test_every_file_is_in_the_kustomization_and_every_secret_in_the_manual() -> 
         volume["secret"]["secretName"] for pod in PODS.values() for volume in pod["volumes"] if "secret" in volume
     }
     assert secrets == {"redis-users", "role-worker", "role-metrics", "role-client"}
-    assert "for role in client worker metrics" in manual
+    assert "for role in client operator worker metrics" in manual
     assert "redis-users" in manual
 
 

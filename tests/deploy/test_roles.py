@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from mnist_shared.storage.runs import RunStore
 from tests.deploy.conftest import GuardedServer
 from tests.processes import COUNTING, TRAINING, Worker, eventually, wait_for_state
 
+Called = subprocess.CompletedProcess[str]
 COMMAND = Path(sys.executable).with_name("mnist-client")
+FOR_OPERATORS = "This is for the role `operator`: give its user and password in MNIST_BROKER_URL or --broker."
 LEASE_SECONDS = "3"
 
 
@@ -61,16 +64,17 @@ def start(environment: dict[str, str], guarded: GuardedServer, tmp_path: Path) -
 
 
 @pytest.fixture
-def client(environment: dict[str, str], guarded: GuardedServer) -> Callable[..., subprocess.CompletedProcess[str]]:
-    role = {
-        "MNIST_BROKER_URL": f"redis://client@127.0.0.1:{guarded.port}/0",
-        "MNIST_BROKER_PASSWORD_FILE": str(guarded.folder / "roles" / "client" / "password"),
-    }
+def command(environment: dict[str, str], guarded: GuardedServer) -> Callable[..., Called]:
+    """Call `mnist-client` in a role."""
 
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(role: str, *arguments: str) -> Called:
+        access = {
+            "MNIST_BROKER_URL": f"redis://{role}@127.0.0.1:{guarded.port}/0",
+            "MNIST_BROKER_PASSWORD_FILE": str(guarded.folder / "roles" / role / "password"),
+        }
         return subprocess.run(
             [str(COMMAND), *arguments],
-            env=environment | role,
+            env=environment | access,
             capture_output=True,
             text=True,
             timeout=90,
@@ -78,6 +82,16 @@ def client(environment: dict[str, str], guarded: GuardedServer) -> Callable[...,
         )
 
     return call
+
+
+@pytest.fixture
+def client(command: Callable[..., Called]) -> Callable[..., Called]:
+    return partial(command, "client")
+
+
+@pytest.fixture
+def operator(command: Callable[..., Called]) -> Callable[..., Called]:
+    return partial(command, "operator")
 
 
 @pytest.fixture
@@ -95,10 +109,8 @@ def empty(guarded: GuardedServer) -> None:
         admin.acl_log_reset()
 
 
-def test_the_main_job_is_done_under_the_two_roles(
-    guarded: GuardedServer,
-    start: Callable[..., Worker],
-    client: Callable[..., subprocess.CompletedProcess[str]],
+def test_the_main_job_is_done_under_the_roles(
+    guarded: GuardedServer, start: Callable[..., Worker], client: Callable[..., Called], operator: Callable[..., Called]
 ) -> None:
     start("worker-1", command=TRAINING)
     trained = client("submit", "train", "--dataset", "digits", "--epochs", "1", "--follow")
@@ -111,10 +123,17 @@ def test_the_main_job_is_done_under_the_two_roles(
         assert done.returncode == 0, done.stderr
     with guarded.client_as("admin") as admin:
         admin.flushall()
-    rebuilt = client("reindex")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert client("status", run_id).returncode == 0
-    assert refusals(guarded) == []
+        rebuilt = operator("reindex")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert client("status", run_id).returncode == 0
+        assert refusals(guarded) == []
+        admin.flushall()
+        refused = client("reindex")
+        assert refused.returncode == 105
+        assert f" {FOR_OPERATORS}" in refused.stderr
+        assert "user_script" not in refused.stderr
+        assert not admin.keys("mnist:run:*")  # nothing half made
+        assert not admin.exists("mnist:ids", "mnist:runs", "mnist:names")
 
 
 def test_recovery_hand_back_and_clean_up_need_no_more(
@@ -147,26 +166,28 @@ def test_recovery_hand_back_and_clean_up_need_no_more(
     assert refusals(guarded) == []
 
 
-def test_an_operator_pauses_drains_and_looks_with_the_clients_role(
+def test_what_concerns_everybody_is_for_operators(
     guarded: GuardedServer,
     start: Callable[..., Worker],
-    client: Callable[..., subprocess.CompletedProcess[str]],
+    client: Callable[..., Called],
+    operator: Callable[..., Called],
     store: RunStore,
 ) -> None:
     start("worker-1")
-    for command in (
-        *(
-            ["queue", "pause"],
-            ["queue", "resume"],
-            ["workers", "drain", "worker-1"],
-            ["workers", "undrain", "worker-1"],
-        ),
-        ["doctor"],
-    ):
-        done = client(*command)
-        assert "refuses" not in done.stderr, (command, done.stderr)
+    for words in ("queue pause", "workers drain worker-1", "queue resume", "workers undrain worker-1"):
+        refused = client(*words.split())
+        assert (refused.returncode, refused.stdout) == (105, ""), words
+        assert FOR_OPERATORS in refused.stderr
+        done = operator(*words.split())
+        assert done.returncode == 0, (words, done.stderr)
+    with guarded.client_as("admin") as admin:
+        admin.acl_log_reset()
     run_id = store.submit(count_to(2)).run_id
     assert wait_for_state(store, run_id).state is RunState.SUCCEEDED
+    for look in (client, operator):
+        assert look("queue").returncode == 0
+        assert "refuses" not in look("doctor").stderr
+    assert operator("cancel", run_id).returncode == 0
     assert refusals(guarded) == []
 
 
@@ -174,7 +195,8 @@ AS_KEDA_DOES = """
 local kind = redis.call('type', KEYS[1]).ok
 return redis.call(kind == 'zset' and 'zcard' or 'llen', KEYS[1])
 """
-FORBIDDEN_TO_CLIENTS = [
+REFUSED_IN_A_SCRIPT = "ACL failure|NOPERM|not allowed|The user executing the script can't"  # the last: Redis 7.0
+FORBIDDEN_TO_OPERATORS = [
     "RPOP mnist:queue",
     "LPOP mnist:queue",
     "BRPOP mnist:queue 1",
@@ -190,6 +212,14 @@ FORBIDDEN_TO_CLIENTS = [
     "SET mnist:worker:x {}",
     "SET mnist:hold 1",  # to stop recovery
     "LPUSH mnist:quarantine x",
+]
+FORBIDDEN_TO_CLIENTS = [
+    *FORBIDDEN_TO_OPERATORS,
+    "SET mnist:paused 1",
+    "DEL mnist:paused",
+    "SADD mnist:drained worker-1",
+    "SREM mnist:drained worker-1",
+    "DEL mnist:events:0123456789ab",
 ]
 FORBIDDEN_TO_ALL = [
     "GET other:key",
@@ -245,6 +275,7 @@ FORBIDDEN_TO_READERS = [
     ("role", "line"),
     [
         *(("client", line) for line in [*FORBIDDEN_TO_ALL, *FORBIDDEN_TO_CLIENTS, *FORBIDDEN_TO_READERS[-1:]]),
+        *(("operator", line) for line in [*FORBIDDEN_TO_ALL, *FORBIDDEN_TO_OPERATORS, *FORBIDDEN_TO_READERS[-1:]]),
         *(("worker", line) for line in [*FORBIDDEN_TO_ALL, "DEL mnist:queue", "SET mnist:paused 1"]),
         *(("metrics", line) for line in [*FORBIDDEN_TO_ALL, *FORBIDDEN_TO_CLIENTS, *FORBIDDEN_TO_READERS]),
         *(("flower", line) for line in [*FORBIDDEN_TO_ALL, *FORBIDDEN_TO_CLIENTS, *FORBIDDEN_TO_READERS[:-1]]),
@@ -257,7 +288,7 @@ def test_what_a_role_does_not_need_is_refused_directly_and_in_a_script(
     with guarded.client_as(role) as client:
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.execute_command(*words)
-        with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission|not allowed|ACL failure|NOPERM"):
+        with pytest.raises(redis.exceptions.ResponseError, match=REFUSED_IN_A_SCRIPT):
             client.eval("return redis.call(unpack(ARGV))", 0, *words)
 
 
@@ -271,9 +302,7 @@ def test_nobody_without_a_name_and_no_health_check_may_do_anything(guarded: Guar
             health.get("mnist:queue")
 
 
-def test_a_wrong_password_is_said_in_one_line(
-    client: Callable[..., subprocess.CompletedProcess[str]], guarded: GuardedServer
-) -> None:
+def test_a_wrong_password_is_said_in_one_line(client: Callable[..., Called], guarded: GuardedServer) -> None:
     done = client("--broker", f"redis://client:wrong@127.0.0.1:{guarded.port}/0", "status")
     assert done.returncode == 105
     assert "refuses" in done.stderr
@@ -295,12 +324,13 @@ def test_passwords_are_long_kept_and_only_their_digests_leave_the_folder(tmp_pat
     assert make() == first
     passwords = {role.name: (role / "password").read_text().strip() for role in tmp_path.iterdir()}
     assert passwords["client"] == "chosen by hand"
-    assert all(re.fullmatch("[0-9a-f]{64}", passwords[role]) for role in ("admin", "worker", "metrics", "flower"))
-    assert len(set(passwords.values())) == 5
+    made = ("admin", "operator", "worker", "metrics", "flower")
+    assert all(re.fullmatch("[0-9a-f]{64}", passwords[role]) for role in made)
+    assert len(set(passwords.values())) == 6
     assert not any(password in first for password in passwords.values())
     assert (tmp_path / "worker" / "password").stat().st_mode & 0o077 == 0
     assert [line.split()[1] for line in first.splitlines()] == [
-        *("default", "health", "admin", "client", "worker", "metrics", "flower")
+        *("default", "health", "admin", "client", "operator", "worker", "metrics", "flower")
     ]
 
 

@@ -85,6 +85,10 @@ class Project:
         """The answer of `mnist-client --json ...`, run in the container that stays."""
         return json.loads(docker("exec", self._client, "mnist-client", "--json", *arguments))
 
+    def operate(self, *arguments: str) -> None:
+        """What only the role `operator` may, in a container that goes again."""
+        self.compose("run", "--rm", "-T", "operator", *arguments)
+
     def shell(self, service: str, script: str) -> str:
         """What a shell script prints inside the service's first container."""
         if service == "client":

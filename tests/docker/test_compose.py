@@ -74,7 +74,7 @@ def test_nobody_is_root_and_the_root_is_read_only(project: Project, mnist_dir: s
 def test_passwords_are_where_they_belong_and_nowhere_else(project: Project, record_property: Saw) -> None:
     passwords = {
         role: project.compose("exec", "-T", "redis", "cat", f"/run/roles/{role}/password")
-        for role in ("admin", "client", "worker", "metrics", "flower")
+        for role in ("admin", "client", "operator", "worker", "metrics", "flower")
     }
     assert all(len(password) == 64 for password in passwords.values())
     assert project.shell("client", "cat /run/role/password") == passwords["client"]
@@ -84,8 +84,11 @@ def test_passwords_are_where_they_belong_and_nowhere_else(project: Project, reco
     seen.append(project.compose("logs", "--no-color"))
     assert not [role for role, password in passwords.items() if any(password in text for text in seen)]
     user = ("redis-cli", "--no-auth-warning", "--user", "client", "--pass", passwords["client"])
-    for command in (["RPOP", "mnist:queue"], ["GET", "other"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
-        assert "NOPERM" in project.compose("exec", "-T", "redis", *user, *command), command
+    forbidden = ("RPOP mnist:queue", "SET mnist:paused 1", "GET other", "FLUSHALL", "CONFIG GET *", "KEYS *")
+    for command in forbidden:
+        assert "NOPERM" in project.compose("exec", "-T", "redis", *user, *command.split()), command
+    project.operate("queue", "pause")
+    project.operate("queue", "resume")
     admin = ("redis-cli", "--no-auth-warning", "--user", "admin", "--pass", passwords["admin"])
     log = project.compose("exec", "-T", "redis", *admin, "ACL", "LOG")
     assert '"worker"' not in log

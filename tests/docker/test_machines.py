@@ -78,11 +78,11 @@ def test_a_run_whose_machine_dies_goes_on_on_another(
 
     # The first machine's worker sleeps, so that the run begins on the second; then the second dies.
     mine = {one["name"] for one in first.present() if one["host"] in {c[:12] for c in first.containers("worker")}}
-    first.client("workers", "drain", *mine)
+    first.operate("workers", "drain", *mine)
     run_id = first.submit(*RUN)
     before = first.wait_for_checkpoint(run_id)
     assert before["worker"] not in mine
-    first.client("workers", "undrain", *mine)
+    first.operate("workers", "undrain", *mine)
     started = time.monotonic()
     docker("kill", container_of(before))
     after = first.wait_for_attempt(run_id, 2, seconds=60)

@@ -1,5 +1,6 @@
 """A connection to Redis, and its errors in this project's words."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from mnist_shared.storage.quick import QuickRedis, is_plain
 if TYPE_CHECKING:
     from redis import Redis
 
+OPERATOR = "operator"  # of the roles in deploy/redis/users.acl.template: who may do what concerns everybody
 SOCKET_TIMEOUT_SECONDS = 5.0
 QUICK_TIMEOUT_SECONDS = 2.0  # then redis-py tries, with its own
 
@@ -59,8 +61,8 @@ def _without_driver_info() -> dict[str, None]:
 
 
 @contextmanager
-def broker_errors(client: "Redis") -> Iterator[None]:
-    """Turn redis-py's errors into ours.
+def broker_errors(client: "Redis", *, role: str = "") -> Iterator[None]:
+    """Turn redis-py's errors into ours. `role` is the one that it takes, where a client's is not enough.
 
     Raises:
         BrokerRefused: wrong password, missing permission, or a server that is no Redis.
@@ -71,18 +73,20 @@ def broker_errors(client: "Redis") -> Iterator[None]:
     except MnistError:
         raise
     except Exception as error:
-        ours = _in_our_words(client, error)
+        ours = _in_our_words(client, error, role)
         if ours is None:
             raise
         raise ours from error
 
 
-def _in_our_words(client: "Redis", error: Exception) -> MnistError | None:
+def _in_our_words(client: "Redis", error: Exception, role: str) -> MnistError | None:
     """What an error of the conversation means; None when it is none of those."""
     # Early enough: loading redis-py takes a command a third of its time.
     from redis import exceptions
 
-    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+    if isinstance(error, exceptions.NoPermissionError):
+        return _refused(client, error, role)
+    if isinstance(error, exceptions.AuthenticationError):
         return _refused(client, error)
     if isinstance(error, exceptions.BusyLoadingError):
         return BrokerUnreachable(
@@ -99,7 +103,10 @@ def _in_our_words(client: "Redis", error: Exception) -> MnistError | None:
         )
     if isinstance(error, exceptions.ResponseError):
         text = str(error)
-        if text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")) or "uthentication" in text:
+        # The second is what Redis 7.0 says inside a script, the third what newer ones and Valkey say there.
+        if text.startswith(("NOPERM", "The user executing the script can't", "ACL failure in script")):
+            return _refused(client, error, role)
+        if text.startswith(("NOAUTH", "WRONGPASS")) or "uthentication" in text:
             return _refused(client, error)
         if isinstance(error, exceptions.OutOfMemoryError) or text.startswith(("OOM", "MISCONF", "LOADING")):
             return BrokerUnreachable(
@@ -127,12 +134,14 @@ def address(client: "Redis") -> str:
     return str(options["path"]) if "path" in options else f"{options.get('host')}:{options.get('port')}"
 
 
-def _refused(client: "Redis", error: Exception) -> BrokerRefused:
+def _refused(client: "Redis", error: Exception, role: str = "") -> BrokerRefused:
+    what = f"This is for the role `{role}`: give its" if role else "Check"
     return BrokerRefused(
         f"The broker at {address(client)} refuses: {_first_line(error)}.",
-        hint="Check user and password in MNIST_BROKER_URL or --broker.",
+        hint=f"{what} user and password in MNIST_BROKER_URL or --broker.",
     )
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r" script: [0-9a-f]{40}, on .*", "", line).rstrip(".")[:160]

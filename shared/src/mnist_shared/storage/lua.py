@@ -37,9 +37,9 @@ class Scripted:
         self.silence_seconds = lease_seconds * 0.4
         self._scripts: dict[str, Callable[..., Any]] = {}
 
-    def _call(self, script: str, *arguments: str | int) -> Any:
+    def _call(self, script: str, *arguments: str | int, role: str = "") -> Any:
         if script not in self._scripts:
             source = script_source(script, self.keys)
             self._scripts[script] = cast(Callable[..., Any], self.redis.register_script(source))
-        with broker_errors(self.redis):
+        with broker_errors(self.redis, role=role):
             return self._scripts[script](args=arguments)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from mnist_shared.contracts.base import Document, read_document
 from mnist_shared.contracts.runs import Priority
-from mnist_shared.storage.connection import broker_errors, now_ms
+from mnist_shared.storage.connection import OPERATOR, broker_errors, now_ms
 from mnist_shared.storage.keys import PRIORITY_STEPS, Keys, band
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ class Queue:
 
     def pause(self) -> None:
         """Have no more runs claimed; those under way go on. A queue that is paused stays paused since it was."""
-        with broker_errors(self.redis):
+        with broker_errors(self.redis, role=OPERATOR):
             self.redis.set(self.keys.paused, now_ms(self.redis), nx=True)
 
     def resume(self) -> None:
         """Have runs claimed again, within some seconds."""
-        with broker_errors(self.redis):
+        with broker_errors(self.redis, role=OPERATOR):
             self.redis.delete(self.keys.paused)
 
     def quarantine(self, message: bytes, *, reason: str, worker: str) -> None:

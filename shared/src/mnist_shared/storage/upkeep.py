@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mnist_shared.contracts.run_names import random_run_name
 from mnist_shared.contracts.runs import RunState
+from mnist_shared.storage.connection import OPERATOR
 from mnist_shared.storage.lua import Scripted
 from mnist_shared.storage.submissions import what_is_asked, what_is_indexed
 
@@ -56,6 +57,7 @@ class Upkeep(Scripted):
             last.result.model_dump_json() if last and last.result else "",
             last.error.model_dump_json() if last and last.error else "",
             *(part for told in events for part in (told.id, told.event.model_dump_json())),
+            role=OPERATOR,
         )
         return bool(answer[0] == "restored")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.names import checked_worker_name
 from mnist_shared.contracts.workers import WORKER, WorkerInfo
-from mnist_shared.storage.connection import broker_errors, now_ms
+from mnist_shared.storage.connection import OPERATOR, broker_errors, now_ms
 from mnist_shared.storage.keys import Keys
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class WorkerRegistry:
 
     def drain(self, name: str) -> None:
         """Have the worker of this name finish its run and take no more, until `undrain`; also after a restart of it."""
-        with broker_errors(self.redis):
+        with broker_errors(self.redis, role=OPERATOR):
             self.redis.sadd(self.keys.drained, checked_worker_name(name))
 
     def undrain(self, name: str) -> None:
         """Have it take runs again."""
-        with broker_errors(self.redis):
+        with broker_errors(self.redis, role=OPERATOR):
             self.redis.srem(self.keys.drained, checked_worker_name(name))
 
     def drained(self) -> set[str]:

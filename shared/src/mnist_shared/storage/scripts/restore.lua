@@ -8,6 +8,7 @@ local PARTS, EVENTS = 14, 18 -- the arguments before them
 local run = key.run .. id
 
 if redis.call('EXISTS', run) == 1 then return {'known'} end
+redis.call('DEL', key.events .. id) -- before all else: who may not is refused with nothing written
 
 local now = now_ms()
 name = free_name(name)
@@ -19,7 +20,6 @@ for number, part in ipairs({'progress', 'checkpoint', 'result', 'error'}) do
   if ARGV[PARTS + number] ~= '' then redis.call('HSET', run, part, ARGV[PARTS + number]) end
 end
 index(id, name, parents, submitted_ms)
-redis.call('DEL', key.events .. id)
 for number = EVENTS + 1, #ARGV, 2 do
   redis.call('XADD', key.events .. id, ARGV[number], 'event', ARGV[number + 1])
 end
