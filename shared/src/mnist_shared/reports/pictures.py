@@ -18,6 +18,7 @@ INK, PALE, BLUE, RED = "#1f2933", "#9aa5b1", "#2563eb", "#b42318"
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", "#bcd2f7", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#f3b8b0", RED])
 MISTAKE_COLUMNS = 5
+CARD_MISTAKES = 15  # as high as the confusion matrix: TensorBoard shrinks what is higher
 
 
 def confusion_png(report: EvaluationReport, *, is_card: bool = False) -> bytes:
@@ -63,7 +64,8 @@ def confusion_png(report: EvaluationReport, *, is_card: bool = False) -> bytes:
 
 def mistakes_png(report: EvaluationReport, images: NDArray[np.uint8], *, is_card: bool = False) -> bytes:
     """The worst mistakes; `images`, uint8 [N, 28, 28], is the whole test set."""
-    num = len(report.mistakes)
+    mistakes = report.mistakes[:CARD_MISTAKES] if is_card else report.mistakes
+    num = len(mistakes)
     rows = max(1, -(-num // MISTAKE_COLUMNS))
     # Lengths in inches, on one pair of axes as large as the figure: 25 pairs take three times as long.
     width, top, gap, edge = CARD_WIDTH if is_card else 7.75, 0.36, 0.44, 0.08
@@ -75,7 +77,7 @@ def mistakes_png(report: EvaluationReport, images: NDArray[np.uint8], *, is_card
     axes.text(width / 2, top / 2, title, ha="center", va="center", color=INK, fontsize=12)
     long_names = max(map(len, report.classes)) > 5
     between = "\n" if long_names and is_card else " "
-    for number, mistake in enumerate(report.mistakes):
+    for number, mistake in enumerate(mistakes):
         row, column = divmod(number, MISTAKE_COLUMNS)
         left, upper = column * tile + edge / 2, top + row * (side + gap) + 0.25
         lower, middle = upper + side, left + side / 2
