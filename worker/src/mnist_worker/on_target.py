@@ -23,6 +23,7 @@ from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import evaluate, evaluate_checkpoint, normalised
 from mnist_shared.training.export import FILE_NAMES, check_export, export_model
 from mnist_shared.training.model_card import model_card
+from mnist_shared.training.model_files import FileNetwork
 from mnist_shared.training.shape import NUM_CLASSES, SIDE
 from mnist_shared.training.tested import LoadedNetwork
 from mnist_shared.volume.files import write_files
@@ -38,7 +39,7 @@ DIGITS = 6  # of a probability: the record of a few hundred pictures should stay
 
 def evaluated(
     request: EvaluateRequest,
-    tested: LoadedNetwork,
+    tested: LoadedNetwork | FileNetwork,
     execution: Execution,
     *,
     folder: RunFolder,
@@ -62,13 +63,20 @@ def evaluated(
     if result is None:
         return None
     report = report_of(answers, data)
-    facts = [("run", request.target), ("checkpoint", f"epoch {tested.ref.epoch}"), ("device", device.type)]
+    if isinstance(tested, FileNetwork):
+        about = tested.about
+        title, origin = about.name, [("format", about.file_format), ("SHA-256", about.sha256[:12])]
+        origin += [("run", about.run)] if about.run else []
+        origin += [("checkpoint", f"epoch {about.epoch}")] if about.epoch is not None else []
+    else:
+        title = f"run {request.target}"
+        origin = [("run", str(request.target)), ("checkpoint", f"epoch {tested.ref.epoch}")]
     write_report(
         folder.evaluation,
         report,
         data.test_images.numpy(),
-        title=f"Evaluation of run {request.target}",
-        facts=facts,
+        title=f"Evaluation of {title}",
+        facts=[*origin, ("device", device.type)],
         attempt=execution.grant.attempt,
         authorize=execution.reporter.authorize,
     )

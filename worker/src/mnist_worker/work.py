@@ -17,13 +17,22 @@ from mnist_shared.contracts.events import EnvironmentRecorded, Finished, RunEven
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
     ExportRequest,
+    ModelFile,
     OnTarget,
     PredictRequest,
     ResumeRequest,
     TrainRequest,
     VerifyRequest,
 )
-from mnist_shared.contracts.runs import RUN_FILE, PredictResult, RunFile, RunResult, TrainResult, VerifyResult
+from mnist_shared.contracts.runs import (
+    RUN_FILE,
+    EvaluateResult,
+    PredictResult,
+    RunFile,
+    RunResult,
+    TrainResult,
+    VerifyResult,
+)
 from mnist_shared.contracts.workers import DeviceInfo
 from mnist_shared.errors import VolumeError
 from mnist_shared.settings import Settings
@@ -32,10 +41,12 @@ from mnist_shared.storage.runs import Grant, RunStore
 from mnist_shared.training.checkpoints import CheckpointStore
 from mnist_shared.training.data import Dataset, load_dataset
 from mnist_shared.training.device import available_cores, choose_device, describe_device
+from mnist_shared.training.model_files import dataset_of, load_model_file
 from mnist_shared.training.tested import LoadedNetwork, load_tested
 from mnist_shared.training.trainer import train
 from mnist_shared.training.verification import compared
 from mnist_shared.training.warming import warm_up
+from mnist_shared.volume.own_models import read_model, was_exported
 from mnist_shared.volume.run_folder import RunFolder
 from mnist_worker.execution import Execution
 from mnist_worker.on_target import evaluated, exported, predicted
@@ -78,6 +89,8 @@ class Workbench:
         execution.reporter.tell(self._environment(request.config, num_threads=run_file.num_threads))
         num_threads = run_file.num_threads
         match request:
+            case EvaluateRequest(file=ModelFile() as file):
+                return self._evaluate_file(request, file, execution, num_threads=num_threads)
             case EvaluateRequest():
                 return evaluated(
                     request,
@@ -163,6 +176,28 @@ class Workbench:
             versions=library_versions(),
         )
 
+    def _evaluate_file(
+        self, request: EvaluateRequest, file: ModelFile, execution: Execution, *, num_threads: int
+    ) -> EvaluateResult | None:
+        found = load_model_file(
+            file,
+            read_model(self.settings.storage_dir, file),
+            is_ours=lambda content: was_exported(self.settings.runs_dir, content),
+            num_threads=num_threads,
+        )
+        config = request.config
+        if request.as_trained:
+            config = config.model_copy(update={"dataset": dataset_of(found)})
+        return evaluated(
+            request,
+            found,
+            execution,
+            folder=self._folder(execution.grant.run_id),
+            data=self._data(config),
+            device=torch.device("cpu") if found.is_program else self.device(config),
+            num_threads=num_threads,
+        )
+
     def _predict(self, request: PredictRequest, execution: Execution, *, num_threads: int) -> PredictResult:
         tested = self._tested(request, execution)
 
@@ -174,6 +209,7 @@ class Workbench:
 
     def _tested(self, request: OnTarget, execution: Execution) -> LoadedNetwork:
         assert not isinstance(request, VerifyRequest)
+        assert request.target is not None
         return load_tested(
             self._folder(request.target).checkpoints,
             target=request.target,

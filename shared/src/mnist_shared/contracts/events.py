@@ -113,7 +113,7 @@ class EvaluationStarted(Document):
     dataset: str
     num_images: int
     device: str
-    checkpoint: str
+    checkpoint: str  # its file, or the user's model file
 
 
 class Finished(Document):

@@ -13,12 +13,16 @@ WORKER_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$"
 RUN_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{1,62}$"
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}$"
+# A user's model file on the shared volume: its own name, the beginning of its SHA-256, and how it is to be read.
+MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt", ".pth", ".torchscript")
+MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}-[0-9a-f]{12}\.(safetensors|onnx|pt|pth|torchscript)$"
 
 RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
 WorkerName = Annotated[str, StringConstraints(pattern=WORKER_NAME_PATTERN)]
 FileName = Annotated[str, StringConstraints(pattern=FILE_NAME_PATTERN)]
 RunName = Annotated[str, StringConstraints(pattern=RUN_NAME_PATTERN)]
 Tag = Annotated[str, StringConstraints(pattern=TAG_PATTERN)]
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME_PATTERN)]
 
 
 def new_run_id() -> str:

@@ -1,12 +1,13 @@
 """What a client asks for, and the name of the Celery task that carries it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 
-from mnist_shared.contracts.base import DEFERRED, Document
+from mnist_shared.contracts.base import DEFERRED, Contract, Document
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.contracts.names import RunId
+from mnist_shared.contracts.names import ModelName, RunId
 
 QUEUE = "queue"
 TRAIN_TASK = "mnist.train"
@@ -38,13 +39,32 @@ class ResumeRequest(Document):
     config: TrainConfig  # of the whole: `epochs` is the total, the parent's included
 
 
+class ModelFile(Contract):
+    """A user's model file, as it lies on the shared volume."""
+
+    name: ModelName
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class EvaluateRequest(Document):
-    """Evaluate a checkpoint of another run on the test set."""
+    """Evaluate a network on a test set: a checkpoint of another run, or a model file of the user's."""
 
     kind: Literal["evaluate"] = "evaluate"
-    target: RunId
-    config: TrainConfig  # the target's; its data set, test batch size and device switches apply
-    checkpoint: Which = "last"
+    target: RunId | None = None
+    file: ModelFile | None = None  # instead of a target
+    config: TrainConfig  # the target's, if any; its data set, test batch size and device switches apply
+    checkpoint: Which = "last"  # of the target
+    as_trained: bool = False  # on the data set that the file names, not on the configuration's
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.target is None) == (self.file is None):
+            raise PydanticCustomError("one_network", "Input should have either a target or a file")
+        if self.as_trained if self.file is None else self.checkpoint != "last":
+            raise PydanticCustomError(
+                "of_the_other", "Input should have a checkpoint of a target, as_trained of a file"
+            )
+        return self
 
 
 class ExportRequest(Document):
@@ -78,7 +98,7 @@ class VerifyRequest(Document):
 
 
 Training = TrainRequest | ResumeRequest
-OnTarget = EvaluateRequest | ExportRequest | PredictRequest | VerifyRequest  # of another run, `target`
+OnTarget = EvaluateRequest | ExportRequest | PredictRequest | VerifyRequest  # of another run, `target`, or of a file
 Request = Annotated[
     TrainRequest | ResumeRequest | EvaluateRequest | ExportRequest | PredictRequest | VerifyRequest,
     Field(discriminator="kind"),

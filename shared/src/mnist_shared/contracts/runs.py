@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from mnist_shared.contracts.base import DEFERRED, Contract, Document
-from mnist_shared.contracts.names import FileName, RunId, RunName, Tag
+from mnist_shared.contracts.names import FileName, ModelName, RunId, RunName, Tag
 from mnist_shared.contracts.reports import EvaluationReport
 from mnist_shared.contracts.requests import ExportFormat, Request
 from mnist_shared.errors import MnistError
@@ -113,12 +113,25 @@ class TrainResult(Document):
     dataset_sha256: str | None = None
 
 
+class EvaluatedFile(Contract):
+    """A user's model file that was evaluated, and what it says of itself."""
+
+    name: ModelName
+    sha256: str
+    num_bytes: int = Field(ge=1)
+    file_format: Literal["checkpoint", "weights", "safetensors", "onnx", "torchscript"]
+    network: Literal["reference", "compact"] | None = None  # None: of a program's graph it is not known
+    run: RunId | None = None  # that has trained it
+    epoch: int | None = None
+
+
 class EvaluateResult(Document):
     """How an evaluation ended."""
 
     kind: Literal["evaluate"] = "evaluate"
-    target: RunId
-    checkpoint: CheckpointRef
+    target: RunId | None = None
+    checkpoint: CheckpointRef | None = None  # of the target
+    file: EvaluatedFile | None = None  # instead of both
     correct: int
     total: int
     accuracy: float

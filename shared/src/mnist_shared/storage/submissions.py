@@ -92,7 +92,7 @@ def what_is_indexed(request: Request, options: SubmitOptions) -> tuple[str, str,
     parents = [options.retry_of] if options.retry_of else []
     if isinstance(request, ResumeRequest):
         parents.append(request.parent)
-    elif isinstance(request, OnTarget):
+    elif isinstance(request, OnTarget) and request.target is not None:
         parents.append(request.target)
     tags = [checked_tag(tag) for tag in options.tags]
     fingerprint = options.fingerprint if options.fingerprint and not request.config.dry_run else ""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EvaluationStarted, RunEvent
 from mnist_shared.contracts.runs import EvaluateResult
 from mnist_shared.training.data import Dataset
+from mnist_shared.training.model_files import FileNetwork
 from mnist_shared.training.tested import LoadedNetwork
 
 CPU_CHUNK = 128  # of a network that does not say
@@ -80,9 +81,9 @@ def loss_accumulator(device: torch.device) -> Tensor:
 
 
 def evaluate_checkpoint(
-    tested: LoadedNetwork,
+    tested: LoadedNetwork | FileNetwork,
     *,
-    target: str,
+    target: str | None,
     config: TrainConfig,
     data: Dataset,
     device: torch.device,
@@ -91,11 +92,15 @@ def evaluate_checkpoint(
     should_stop: Callable[[], bool] = never,
     answers: list[Tensor] | None = None,
 ) -> EvaluateResult | None:
-    """Evaluate a checkpoint of run `target` on the test set, as `evaluate` does; None when stopped on the way."""
+    """Evaluate a checkpoint of run `target`, or a model file, on the test set; None when stopped on the way."""
     torch.set_num_threads(num_threads)
-    ref, model = tested.ref, tested.model.to(device)
+    model = tested.model.to(device)
+    if isinstance(tested, FileNetwork):
+        name, origin = tested.about.name, dict[str, Any](file=tested.about)
+    else:
+        name, origin = tested.ref.file, dict[str, Any](target=target, checkpoint=tested.ref)
     on_event(
-        EvaluationStarted(dataset=data.name, num_images=len(data.test_images), device=device.type, checkpoint=ref.file)
+        EvaluationStarted(dataset=data.name, num_images=len(data.test_images), device=device.type, checkpoint=name)
     )
     started = time.monotonic()
     evaluation = evaluate(
@@ -112,8 +117,7 @@ def evaluate_checkpoint(
     if evaluation is None:
         return None
     return EvaluateResult(
-        target=target,
-        checkpoint=ref,
+        **origin,
         correct=evaluation.correct,
         total=evaluation.total,
         accuracy=evaluation.correct / evaluation.total,

@@ -2,30 +2,25 @@
 
 import copy
 import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnist_shared.errors import CheckpointError, MissingPart
+from mnist_shared.errors import CheckpointError
 from mnist_shared.training.evaluation import normalised
+from mnist_shared.training.programs import onnx_network, quiet, require, torchscript_network
+from mnist_shared.volume.run_folder import TORCHSCRIPT
 
 ExportFormat = Literal["safetensors", "torchscript", "onnx"]
 FILE_NAMES: dict[ExportFormat, str] = {
     "safetensors": "mnist_cnn.safetensors",
-    "torchscript": "mnist_cnn.torchscript",
+    "torchscript": TORCHSCRIPT,
     "onnx": "mnist_cnn.onnx",
 }
 OPSET = 18
 TOLERANCE = 1e-5  # greatest difference of a log-probability
 CHUNK = 500  # images
-_INSTALL = "pip install 'mnist-shared[export]'"
 
 
 def export_model(model: nn.Module, *, file_format: ExportFormat, metadata: dict[str, str]) -> bytes:
@@ -40,14 +35,14 @@ def export_model(model: nn.Module, *, file_format: ExportFormat, metadata: dict[
     model = _standalone(model)
     match file_format:
         case "safetensors":
-            _require("safetensors")
+            require("safetensors")
             from safetensors.torch import save
 
             weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
             return save(weights, metadata=metadata)
         case "torchscript":
             buffer = io.BytesIO()
-            with _quiet():
+            with quiet():
                 traced = torch.jit.trace(model, torch.zeros(2, 1, 28, 28))  # type: ignore[no-untyped-call]
                 torch.jit.save(traced, buffer, _extra_files={"metadata.txt": _lines(metadata)})
             return buffer.getvalue()
@@ -90,25 +85,16 @@ def _reader(content: bytes, model: nn.Module, file_format: ExportFormat) -> Any:
             twin.load_state_dict(load(content))
             return twin
         case "torchscript":
-            with _quiet():
-                return torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
+            return torchscript_network(content).model
         case "onnx":
-            _require("onnxruntime")
-            import onnxruntime
-
-            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-
-            def answer(batch: Tensor) -> Tensor:
-                return torch.from_numpy(np.asarray(session.run(None, {"images": batch.numpy()})[0]))
-
-            return answer
+            return onnx_network(content).model
 
 
 def _onnx(model: nn.Module, metadata: dict[str, str]) -> bytes:
     for part in ("onnx", "onnxscript"):
-        _require(part)
+        require(part)
     batch = torch.export.Dim("batch", min=1)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             model,
             (torch.zeros(2, 1, 28, 28),),
@@ -135,22 +121,3 @@ def _standalone(model: nn.Module) -> nn.Module:
 
 def _lines(metadata: dict[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in metadata.items())
-
-
-def _require(part: str) -> None:
-    if find_spec(part) is None:
-        raise MissingPart(f"This export needs {part}, which is not installed on the worker.", hint=_INSTALL)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporters warn of their own future, and log each step."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

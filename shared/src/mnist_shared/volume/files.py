@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -59,7 +59,7 @@ def commit_files(
     renamed: list[Path] = []
     try:
         for file, (_, content) in zip(temporary, files, strict=True):
-            _write_through(file, content)
+            _write(file, [content])
         for file, (name, _) in zip(temporary, files, strict=True):
             authorize()
             os.replace(file, folder / name)
@@ -131,9 +131,23 @@ def _sync(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def _write_through(file: Path, content: bytes) -> None:
-    with file.open("wb") as stream:
-        stream.write(content)
+def write_through(chunks: Iterable[bytes], path: Path) -> str:
+    """Write a file that is on the disk when this returns; its SHA-256. Raises OSError, and what `chunks` raises."""
+    digest = hashlib.sha256()
+
+    def seen() -> Iterator[bytes]:
+        for chunk in chunks:
+            digest.update(chunk)
+            yield chunk
+
+    _write(path, seen())
+    return digest.hexdigest()
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    with path.open("wb") as stream:
+        for chunk in chunks:
+            stream.write(chunk)
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mnist_shared.contracts.names import checked_run_id
 
+TORCHSCRIPT = "mnist_cnn.torchscript"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -54,6 +56,11 @@ class RunFolder:
     def export(self) -> Path:
         """What an export has written."""
         return self.path / "export"
+
+    @property
+    def torchscript(self) -> Path:
+        """The program that an export to TorchScript has written."""
+        return self.export / TORCHSCRIPT
 
     @property
     def tensorboard(self) -> Path:
