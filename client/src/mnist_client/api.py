@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from mnist_client.asking import ask
 from mnist_client.context import CommandContext
 from mnist_client.datasets import with_staged_dataset
+from mnist_client.evaluating import find_subject, request_for
 from mnist_client.following import follow_run
 from mnist_client.lineage import find_training_run
 from mnist_client.results import any_result_of, result_of
@@ -133,6 +134,33 @@ class Client:
             states=wanted, kinds=frozenset(kinds), tags=frozenset(tags), count=count, on_unreadable=lambda _: None
         )
         return [Run(record.id, record.options.name or record.id, self._context) for record in records]
+
+    def evaluate(
+        self,
+        subject: str | Path = "last",
+        *,
+        checkpoint: Which | None = None,
+        timeout: float | None = None,
+        **config: object,
+    ) -> EvaluateResult:
+        """Evaluate a training run, or a model file, and wait; what is which is decided as on the command line.
+
+            client.evaluate("./model.safetensors", dataset="mnist").accuracy
+
+        A `Path` is a file always. `config`: dataset, test_batch_size, no_cuda, no_mps.
+
+        Raises:
+            RunNotFound: there is no such run.
+            InvalidInput: the file is not to be had, is too large, or is given with a `checkpoint`.
+            RunNotFinished, CheckpointError: there is no such checkpoint yet, or will be none.
+            RunFailed, RunCancelled: the evaluation has ended without a result; its message says what is wrong with the
+                file.
+        """
+        context, which = self._context, None if checkpoint is None else str(checkpoint)
+        words = str(subject.absolute()) if isinstance(subject, Path) else subject
+        found = find_subject(context, words, checkpoint=which)
+        run = self._send(request_for(context, found, config, checkpoint=which), Wishes())
+        return result_of(run._ended(timeout), EvaluateResult)
 
     def _send(self, request: Request, wishes: Wishes) -> "Run":
         sent = submit(self._context.store, request, wishes)

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from mnist_client.curves import Curve
+from mnist_client.evaluating import configuration_of, model_file_name
 from mnist_shared.contracts.requests import OnTarget, ResumeRequest
 from mnist_shared.contracts.runs import EvaluateResult, TrainResult
 
@@ -75,8 +76,8 @@ def _configuration(curve: Curve) -> dict[str, Any]:
     if isinstance(request, ResumeRequest):
         source = {"resumes": request.parent}
     elif isinstance(request, OnTarget):
-        source = {SOURCES[request.kind]: request.target}
-    fields = request.config.model_dump(mode="json")
+        source = {SOURCES[request.kind]: request.target or model_file_name(request)}
+    fields = configuration_of(request)
     return {"kind": request.kind, **source, **{name.replace("_", "-"): value for name, value in fields.items()}}
 
 

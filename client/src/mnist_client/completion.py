@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -46,6 +47,11 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     return _asked(ctx, lambda context: _runs(context, incomplete))
 
 
+def complete_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offers runs, and the model files that lie where the word points."""
+    return _model_files(incomplete) + ([] if "/" in incomplete else complete_runs(ctx, incomplete))
+
+
 def complete_workers(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Offers the names of present workers."""
 
@@ -85,6 +91,20 @@ def _runs(context: "CommandContext", incomplete: str) -> Iterable[tuple[str, str
         alike = [record for record in records if record.id.startswith(incomplete)]
         offered += [(record.id, f"{record.options.name or record.request.kind}, {record.state}") for record in alike]
     return offered[:NUM_OFFERED]
+
+
+def _model_files(incomplete: str) -> list[tuple[str, str]]:
+    """Also folders, once a letter is typed: they may hold some."""
+    from mnist_shared.contracts.names import MODEL_SUFFIXES
+
+    folder, slash, start = incomplete.rpartition("/")
+    try:
+        paths = [path for path in Path(f"{folder}{slash}" or ".").expanduser().iterdir() if path.name.startswith(start)]
+    except (OSError, RuntimeError):
+        return []
+    folders = [f"{path.name}/" for path in paths if incomplete and path.is_dir()]
+    files = [path.name for path in paths if path.suffix.lower() in MODEL_SUFFIXES and path.is_file()]
+    return [(f"{folder}{slash}{name}", "") for name in sorted(files + folders) if start or not name.startswith(".")]
 
 
 def _asked(ctx: typer.Context, ask: "Callable[[CommandContext], Iterable[tuple[str, str]]]") -> list[tuple[str, str]]:

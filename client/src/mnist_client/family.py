@@ -27,7 +27,7 @@ def parent_of(record: RunRecord) -> str | None:
     """The run that this one goes on from, is made of, or repeats."""
     if isinstance(record.request, ResumeRequest):
         return record.request.parent
-    if isinstance(record.request, OnTarget):
+    if isinstance(record.request, OnTarget) and record.request.target is not None:
         return record.request.target
     return record.options.retry_of
 

@@ -26,6 +26,8 @@ def find_training_run(store: RunStore, name: str) -> RunRecord:
     record = store.get(store.resolve(name))
     if isinstance(record.request, OnTarget):
         target, what = record.request.target, _WHAT[record.request.kind]
+        if target is None:
+            raise InvalidInput(f"Run {record.id} is {what} of a model file.", hint="Give a run that has trained.")
         raise InvalidInput(
             f"Run {record.id} is {what} of run {target}.", hint=f"Give the training run itself: {target}."
         )

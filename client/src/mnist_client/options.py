@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_client.completion import CHECKPOINTS, DATASETS, PRESETS, complete_runs, one_of
+from mnist_client.completion import CHECKPOINTS, DATASETS, PRESETS, complete_runs, complete_subjects, one_of
 
 RUN_PANEL = "Options of the run itself"  # apart from those of its configuration
 
@@ -253,12 +253,23 @@ Checkpoint = Annotated[
         autocompletion=one_of(*CHECKPOINTS),
     ),
 ]
+EvaluatedCheckpoint = Annotated[str | None, *Checkpoint.__metadata__]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|FILE",
+        help="A training run: its name, its id or the beginning of it, `last`, or `last~1`. Or a model file: "
+        ".safetensors, .onnx, .pt, .torchscript. [default: last]",
+        show_default=False,
+        autocompletion=complete_subjects,
+    ),
+]
 OtherDataset = Annotated[
     str | None,
     typer.Option(
         "--dataset",
         metavar="NAME|DIR",
-        help="Another data set, or a folder with your own. [default: as the run]",
+        help="Another data set, or a folder with your own. [default: as the run, or as the file says]",
         autocompletion=one_of(*DATASETS),
     ),
 ]

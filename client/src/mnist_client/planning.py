@@ -8,6 +8,7 @@ from typing import Any
 from mnist_client import exits
 from mnist_client.context import CommandContext
 from mnist_client.estimates import PRIORITIES, device_kinds, load_outlook
+from mnist_client.evaluating import configuration_of
 from mnist_client.submission import Wishes, find_finished, submit_options
 from mnist_shared.contracts.config import PRESETS, TrainConfig
 from mnist_shared.contracts.requests import OnTarget, Request, ResumeRequest
@@ -34,7 +35,7 @@ def arguments_of(request: Request, *, flags: Mapping[str, object], file: Mapping
     preset, inherited_from = PRESETS[config.preset], ""
     if isinstance(request, ResumeRequest):
         inherited_from = request.parent
-    elif isinstance(request, OnTarget):
+    elif isinstance(request, OnTarget) and request.target is not None:
         inherited_from = request.target
 
     def source(name: str) -> str:
@@ -48,7 +49,7 @@ def arguments_of(request: Request, *, flags: Mapping[str, object], file: Mapping
         is_of_preset = value == getattr(preset, name) and value != TrainConfig.model_fields[name].default
         return f"preset {config.preset}" if is_of_preset else "default"
 
-    return [Argument(name, value, source(name)) for name, value in config.model_dump(mode="json").items()]
+    return [Argument(name, value, source(name)) for name, value in configuration_of(request).items()]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _send(store: RunStore, request: Request, options: SubmitOptions) -> Sent:
 
 def _fingerprint(store: RunStore, request: Request, *, after: str | None) -> str | None:
     """None where the result is not decided yet: the last checkpoint of a run that still trains will be another one."""
-    if isinstance(request, OnTarget) and after != request.target:
+    if isinstance(request, OnTarget) and request.target is not None and after != request.target:
         return fingerprint(request) if store.get(request.target).state.is_final else None
     return fingerprint(request)
 

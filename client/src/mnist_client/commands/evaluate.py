@@ -15,8 +15,8 @@ FILES = ("report.json", PAGE, "confusion.png", "mistakes.png", "calibration.png"
 
 def evaluate(
     ctx: typer.Context,
-    run: options.TrainingRun = "last",
-    checkpoint: options.Checkpoint = "last",
+    subject: options.Subject = "last",
+    checkpoint: options.EvaluatedCheckpoint = None,
     dataset: options.OtherDataset = None,
     test_batch_size: options.AsBeforeTestBatchSize = None,
     no_cuda: options.AsBeforeNoCuda = None,
@@ -33,39 +33,38 @@ def evaluate(
     open_page: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Evaluate a run's checkpoint, wait, and print the result.
+    """Evaluate a run's checkpoint or a model file, wait, and print the result.
 
     That is the accuracy with its 95 % interval, the loss and the calibration error, then the confusion matrix and each
-    class's scores. The report is a page of its own: report.html.
+    class's scores. The report is a page of its own: report.html. A model file is an export, a pulled checkpoint, or a
+    run's model; it is copied to the shared volume. Where it does not say what it was trained on, --dataset must.
 
     \b
     Example:
       mnist-client evaluate last --min-accuracy 99.2
       mnist-client evaluate brisk-otter --checkpoint 3 --open
       mnist-client evaluate --dataset fashion-mnist --output report
+      mnist-client evaluate ./model.safetensors --min-accuracy 99.2
     """
-    from mnist_client.datasets import with_staged_dataset
-    from mnist_client.lineage import find_training_run
+    from mnist_client.evaluating import find_subject, request_for
     from mnist_client.results import result_of
     from mnist_client.sending import tell
     from mnist_client.staying import ended_record
     from mnist_client.submission import submit
-    from mnist_client.targets import check_has_checkpoint, evaluate_request, which_of
     from mnist_client.volume.fetching import Copy, check_free, fetch
     from mnist_client.volume.sight import run_folder
-    from mnist_shared.contracts.runs import EvaluateResult
+    from mnist_shared.contracts.runs import EvaluateResult, RunRecord
 
     _check_gate(min_accuracy)
-    context, which = context_of(ctx, json=json), which_of(checkpoint)
-    target = find_training_run(context.store, run)
-    check_has_checkpoint(target, which)
-    if output is not None or open_page:
-        run_folder(context, target)  # whoever cannot see that one will not see the report's
+    context = context_of(ctx, json=json)
+    found = find_subject(context, subject, checkpoint=checkpoint)
+    if isinstance(found, RunRecord) and (output is not None or open_page):
+        run_folder(context, found)  # whoever cannot see that one will not see the report's
     if output is not None:
         check_free((output / name for name in FILES), force=force)
-    flags = with_staged_dataset(context, options.given(ctx))
-    sent = submit(context.store, evaluate_request(target, flags, checkpoint=which))
-    tell(context, sent, what=f"evaluating run {target.id} as {{}}")
+    request = request_for(context, found, options.given(ctx), checkpoint=checkpoint)
+    sent = submit(context.store, request)
+    tell(context, sent, what=f"evaluating {request.file.name if request.file else f'run {request.target}'} as {{}}")
     record = ended_record(context, sent.run_id)
     result = result_of(record, EvaluateResult)
     context.output.data(result.model_dump_json() if context.json else "\n".join(_lines(context, result)))
@@ -93,11 +92,13 @@ def _check_gate(min_accuracy: float | None) -> None:
 
 def _lines(context: CommandContext, result: object) -> list[str]:
     from mnist_client.rendering.report import report_lines
-    from mnist_client.rendering.wording import evaluation
+    from mnist_client.rendering.wording import evaluation, model_file
     from mnist_shared.contracts.runs import EvaluateResult
 
     assert isinstance(result, EvaluateResult)
     lines = [evaluation(result)]
+    if result.file is not None and result.report is not None:
+        context.output.talk(f"{model_file(result.file)}, on {result.report.dataset}")
     return lines if result.report is None else lines + report_lines(result.report, context.output.paper(sys.stdout))
 
 

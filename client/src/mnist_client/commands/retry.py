@@ -39,7 +39,7 @@ def retry(
     records = [context.store.get(run_id) for run_id in dict.fromkeys(context.store.resolve(name) for name in runs)]
     sendings = [(record.request, retry_wishes(record, is_forced=force)) for record in records]
     for request, _ in sendings:
-        if isinstance(request, OnTarget):
+        if isinstance(request, OnTarget) and request.target is not None:
             check_still_possible(request, context.store.get(request.target))
     codes = [send(context, request, wishes, Staying(follow=follow, wait=wait)) for request, wishes in sendings]
     return next((code for code in codes if code != exits.OK), exits.OK)

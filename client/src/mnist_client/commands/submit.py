@@ -89,28 +89,25 @@ app.command("resume", cls=SectionedCommand)(resume)
 @sends_an_evaluation
 def evaluate(
     ctx: typer.Context,
-    run: options.TrainingRun = "last",
-    checkpoint: options.Checkpoint = "last",
+    subject: options.Subject = "last",
+    checkpoint: options.EvaluatedCheckpoint = None,
     dataset: options.OtherDataset = None,
     test_batch_size: options.AsBeforeTestBatchSize = None,
     no_cuda: options.AsBeforeNoCuda = None,
     no_mps: options.AsBeforeNoMps = None,
     json: options.Json = False,
 ) -> int:
-    """Evaluate a run's last checkpoint, or another one, on the test set.
+    """Evaluate a run's last checkpoint, or another one, or a model file, on the test set.
 
     \b
     Example:
       mnist-client submit evaluate 3f2a --wait
       mnist-client submit evaluate brisk-otter --checkpoint best
     """
-    from mnist_client.datasets import with_staged_dataset
-    from mnist_client.lineage import find_training_run
+    from mnist_client.evaluating import find_subject, request_for
     from mnist_client.sending import send_from
-    from mnist_client.targets import evaluate_request, which_of
 
-    context, which = context_of(ctx, json=json), which_of(checkpoint)
-    target = find_training_run(context.store, run)
-    flags = with_staged_dataset(context, options.given(ctx))
-    request = evaluate_request(target, flags, checkpoint=which)
+    context, flags = context_of(ctx, json=json), options.given(ctx)
+    found = find_subject(context, subject, checkpoint=checkpoint)
+    request = request_for(context, found, flags, checkpoint=checkpoint)
     return send_from(ctx, context, request, flags=flags)

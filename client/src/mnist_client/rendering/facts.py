@@ -14,6 +14,7 @@ from mnist_client.rendering.wording import (
     duration,
     epoch_facts,
     failure,
+    model_file,
     outcome,
     percent,
     plural,
@@ -22,7 +23,8 @@ from mnist_client.rendering.wording import (
     when,
 )
 from mnist_shared.contracts.config import PRESETS, TrainConfig
-from mnist_shared.contracts.runs import RunRecord, RunState
+from mnist_shared.contracts.requests import EvaluateRequest, ModelFile
+from mnist_shared.contracts.runs import EvaluateResult, RunRecord, RunResult, RunState
 
 if TYPE_CHECKING:
     from mnist_client.portrait import Portrait
@@ -46,7 +48,10 @@ def facts(portrait: "Portrait", paper: Paper) -> Iterator[Fact]:
         took = (record.finished_at - (record.started_at or record.submitted_at)).total_seconds()
         yield "ended", f"{when(record.finished_at, now=now)}, after {duration(took)}", None
     yield from _how_far(portrait, paper)
-    yield from _configuration(record.request.config)
+    if isinstance(record.request, EvaluateRequest) and record.request.file is not None:
+        yield from _model_file(record.request.file, record.result)
+    else:
+        yield from _configuration(record.request.config)
     if record.result is not None:
         yield "result", outcome(record.result), palette.GOOD
         if record.result.kind == "train" and record.result.model_file:
@@ -124,6 +129,12 @@ def _how_far(portrait: "Portrait", paper: Paper) -> Iterator[Fact]:
         yield "best", f"{percent(accuracy)}{at}", None
     if progress.last_epoch is not None and not portrait.history.epochs:
         yield "last epoch", f"{progress.last_epoch.epoch}: {', '.join(epoch_facts(progress.last_epoch))}", None
+
+
+def _model_file(file: ModelFile, result: RunResult | None) -> Iterator[Fact]:
+    yield "model file", f"SHA-256 {file.sha256}", None
+    if isinstance(result, EvaluateResult) and result.file is not None:
+        yield "is", model_file(result.file), None
 
 
 def _configuration(config: TrainConfig) -> Iterator[Fact]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from mnist_client.evaluating import configuration_of
 from mnist_client.history import History
 from mnist_client.rendering.wording import plural
-from mnist_shared.contracts.runs import RunRecord, TrainResult
+from mnist_shared.contracts.runs import EvaluateResult, RunRecord, TrainResult
 
 CODE = ("mnist-shared", "mnist-worker", "mnist-client")
 UNKNOWN = "not recorded yet"
@@ -27,7 +28,11 @@ def reproducibility_facts(record: RunRecord, history: History) -> Iterator[tuple
     digest = training.dataset_sha256 if training is not None else None
     if digest is None and isinstance(result, TrainResult):
         digest = result.dataset_sha256
-    yield "data", record.request.config.dataset + (f", SHA-256 {digest}" if digest else "")
-    yield "seed", str(record.request.config.seed)
+    config = configuration_of(record.request)
+    report = result.report if isinstance(result, EvaluateResult) else None
+    dataset = config["dataset"] if report is None else report.dataset
+    yield "data", dataset + (f", SHA-256 {digest}" if digest else "")
+    if "seed" in config:
+        yield "seed", str(config["seed"])
     if isinstance(result, TrainResult) and not result.dry_run:
         yield "weights", f"SHA-256 {result.weights_sha256}"

@@ -5,6 +5,7 @@ from datetime import datetime
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
     ExportRequest,
+    ModelFile,
     PredictRequest,
     Request,
     ResumeRequest,
@@ -13,6 +14,7 @@ from mnist_shared.contracts.requests import (
 )
 from mnist_shared.contracts.runs import (
     EpochMetrics,
+    EvaluatedFile,
     EvaluateResult,
     ExportResult,
     PredictResult,
@@ -104,6 +106,8 @@ def request_title(request: Request) -> str:
     """What was asked for, in a line."""
     config = request.config
     match request:
+        case EvaluateRequest(file=ModelFile() as file):
+            return f"evaluate the model file {file.name}{'' if request.as_trained else f' on {config.dataset}'}"
         case EvaluateRequest():
             return f"evaluate run {request.target}{_which(request.checkpoint)} on {config.dataset}"
         case ExportRequest():
@@ -139,6 +143,18 @@ def evaluation(result: EvaluateResult) -> str:
         f"accuracy {result.correct}/{result.total} ({accuracy}), "
         f"average loss {result.average_loss:.4f}, {calibration}{result.seconds:.1f} s"
     )
+
+
+def model_file(file: EvaluatedFile) -> str:
+    """What a model file was found to be: safetensors, 155.2 kB, compact network, of run 1f36d9ea28e9, epoch 3."""
+    facts = [
+        file.file_format,
+        num_bytes(file.num_bytes),
+        f"{file.network} network" if file.network else "",
+        f"of run {file.run}" if file.run else "",
+        f"epoch {file.epoch}" if file.epoch is not None else "",
+    ]
+    return ", ".join(fact for fact in facts if fact)
 
 
 def outcome(result: RunResult) -> str:

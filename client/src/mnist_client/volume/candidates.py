@@ -44,4 +44,4 @@ def _sources(record: RunRecord) -> list[str]:
     """The runs whose checkpoints this one starts from."""
     request = record.request
     found = [request.parent] if isinstance(request, ResumeRequest | VerifyRequest) and request.parent else []
-    return [*found, request.target] if isinstance(request, OnTarget) else found
+    return [*found, request.target] if isinstance(request, OnTarget) and request.target is not None else found

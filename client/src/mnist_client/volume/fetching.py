@@ -1,14 +1,13 @@
 """Copying a run's files off the shared volume: all of them whole, or none."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_shared.errors import InvalidInput, VolumeError
-from mnist_shared.volume.files import volume_errors
+from mnist_shared.volume.files import volume_errors, write_through
 
 CHUNK_BYTES = 1 << 20
 
@@ -69,15 +68,3 @@ def _copy(copy: Copy, path: Path) -> None:
         raise VolumeError(
             f"{copy.source} is damaged: its SHA-256 is not the one that its worker told.", hint="Do it again."
         )
-
-
-def write_through(chunks: Iterable[bytes], path: Path) -> str:
-    """Write a file that is on the disk when this returns; its SHA-256. Raises OSError, and what `chunks` raises."""
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in chunks:
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
