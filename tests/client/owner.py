@@ -21,6 +21,7 @@ from mnist_shared.contracts.requests import EvaluateRequest, ExportRequest, Pred
 from mnist_shared.contracts.runs import (
     CheckpointRef,
     EpochMetrics,
+    EvaluatedFile,
     EvaluateResult,
     ExportResult,
     Prediction,
@@ -124,13 +125,17 @@ class Owner:
         """An evaluation, to its good end; its id."""
         request = self.grant.request
         assert isinstance(request, EvaluateRequest)
-        target = self.store.get(request.target)
-        assert target.checkpoint is not None
-        self.tell(
-            EvaluationStarted(dataset="mnist", num_images=10_000, device="cpu", checkpoint=target.checkpoint.file)
-        )
+        checkpoint = self.checkpoint_of(request.target) if request.target is not None else None
+        file = None
+        if request.file is not None:
+            file = EvaluatedFile(
+                name=request.file.name, sha256=request.file.sha256, num_bytes=155_200, file_format="safetensors",
+                network="compact", run="0123456789ab", epoch=3,
+            )  # fmt: skip
+        name = file.name if file is not None else checkpoint.file
+        self.tell(EvaluationStarted(dataset="mnist", num_images=10_000, device="cpu", checkpoint=name))
         result = EvaluateResult(
-            target=request.target, checkpoint=target.checkpoint, correct=correct, total=10_000,
+            target=request.target, checkpoint=checkpoint, file=file, correct=correct, total=10_000,
             accuracy=correct / 10_000, average_loss=0.0226, seconds=1.1, device="cpu", report=report,
         )  # fmt: skip
         return self.finish(result)

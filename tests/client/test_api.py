@@ -115,6 +115,26 @@ def test_evaluate_and_predict_wait_for_their_worker(
     assert {one.state for one in (each.status() for each in queue.runs())} == {RunState.SUCCEEDED}
 
 
+def test_a_model_file_is_evaluated_and_a_run_by_its_name_too(
+    queue: Client, store: RunStore, served: Callable[..., threading.Thread], tmp_path: Path
+) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"a network")
+    Owner(store, queue.submit_train(epochs=1, name="first").id).train()
+    for subject, has_file in ((file, True), (str(file), True), ("first", False)):
+        worker = served(EvaluateRequest, Owner.evaluate)
+        evaluation = queue.evaluate(subject, dataset="mnist", timeout=20)
+        worker.join()
+        assert evaluation.accuracy == 0.9927
+        assert (evaluation.file is not None) == has_file
+    with pytest.raises(InvalidInput, match="holds one network"):
+        queue.evaluate(file, checkpoint=3)
+    with pytest.raises(InvalidInput, match="does not exist"):
+        queue.evaluate(Path("first"))  # a path is no run
+    with pytest.raises(RunNotFound):
+        queue.evaluate("second")
+
+
 def test_a_folder_of_ones_own_goes_to_the_volume(queue: Client, tmp_path: Path) -> None:
     (tmp_path / "my digits" / "1").mkdir(parents=True)
     (tmp_path / "my digits" / "1" / "a.png").write_bytes(b"a picture")

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from mnist_shared.contracts.config import TrainConfig, make_train_config
 from mnist_shared.contracts.reports import REPORT
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
+    ExportFormat,
     ExportRequest,
     PredictRequest,
     Request,
@@ -26,19 +29,23 @@ from mnist_shared.contracts.requests import (
 from mnist_shared.contracts.runs import RunRecord, RunState
 from mnist_shared.storage.runs import RunStore
 from mnist_shared.training.data import load_dataset
+from mnist_shared.training.export import export_model
+from mnist_shared.training.model import new_network
 from mnist_shared.volume.own_datasets import stage_dataset
+from mnist_shared.volume.own_models import stage_model
 from mnist_shared.volume.run_folder import RunFolder
 from tests.conftest import start_server
 from tests.processes import TRAINING, Worker, wait_for_state
 
+COMMAND = Path(sys.executable).with_name("mnist-client")
 CONFIG = make_train_config(preset="fast", dataset="digits", epochs=3, batch_size=64, keep_last=5)
 
 
 class Stack:
     """A server, a training worker, and a run that it has trained."""
 
-    def __init__(self, redis: Redis, storage: Path) -> None:
-        self.store, self.storage = RunStore(redis), storage
+    def __init__(self, redis: Redis, storage: Path, environment: dict[str, str]) -> None:
+        self.store, self.storage, self.environment = RunStore(redis), storage, environment
         self.trained = self.do(TrainRequest(config=CONFIG))
 
     def do(self, request: Request) -> RunRecord:
@@ -61,9 +68,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     worker = Worker("worker-1", environment=environment, command=TRAINING, folder=folder)
     with Redis(port=server.port, decode_responses=True) as redis:
         worker.wait_until_ready(redis)
-        yield Stack(redis, folder / "storage")
+        yield Stack(redis, folder / "storage", environment)
     worker.kill()
     server.kill()
+
+
+def evaluate_file(stack: Stack, file: Path, *, dataset: str | None = None) -> RunRecord:
+    config = TrainConfig(dataset=dataset or "mnist")
+    staged = stage_model(file, storage_dir=stack.storage)
+    return stack.do(EvaluateRequest(file=staged, config=config, as_trained=dataset is None))
 
 
 def predict(stack: Stack, images: np.ndarray) -> RunRecord:
@@ -123,6 +136,63 @@ def test_an_export_lies_on_the_volume_with_a_model_card(stack: Stack) -> None:
     card = (folder / record.result.card).read_text()
     for words in (stack.trained.id, stack.trained.result.weights_sha256, "| `preset` | fast |", "digits"):
         assert words in card
+
+
+@pytest.mark.parametrize("file_format", ["safetensors", "onnx", "torchscript"])
+def test_an_exported_file_is_evaluated_as_its_run_is(stack: Stack, tmp_path: Path, file_format: ExportFormat) -> None:
+    if file_format == "onnx":
+        pytest.importorskip("onnxscript")
+    exported = stack.do(ExportRequest(target=stack.trained.id, config=CONFIG, file_format=file_format))
+    record = evaluate_file(stack, stack.folder(exported).export / exported.result.file)
+    assert record.state is RunState.SUCCEEDED, record.error
+    of_run = stack.do(EvaluateRequest(target=stack.trained.id, config=CONFIG)).result
+    assert record.result.report.confusion == of_run.report.confusion
+    assert record.result.average_loss == pytest.approx(of_run.average_loss, rel=1e-5)
+    assert (record.result.file.file_format, record.result.file.run) == (file_format, stack.trained.id)
+    page = (stack.folder(record).evaluation / "report.html").read_text()
+    assert f"Evaluation of {record.request.file.name}" in page
+    assert f"evaluating {record.request.file.name} on digits" in stack.folder(record).log_file.read_text()
+
+
+def test_a_checkpoint_that_was_pulled_and_a_runs_model_are_evaluated_too(stack: Stack) -> None:
+    ref, of_run = stack.trained.checkpoint, stack.trained.result
+    pulled = evaluate_file(stack, stack.folder(stack.trained).checkpoints / ref.file)
+    model = evaluate_file(stack, stack.folder(stack.trained).model, dataset="digits")
+    for record, file_format, epoch in ((pulled, "checkpoint", 3), (model, "weights", None)):
+        assert record.state is RunState.SUCCEEDED, record.error
+        assert (record.result.correct, record.result.average_loss) == (of_run.test_correct, of_run.test_loss)
+        assert (record.result.file.file_format, record.result.file.network) == (file_format, "compact")
+        assert (record.result.file.epoch, record.result.target) == (epoch, None)
+    silent = evaluate_file(stack, stack.folder(stack.trained).model)
+    assert (silent.state, silent.error.kind) == (RunState.FAILED, "InvalidInput")
+    assert "does not say which data set" in silent.error.message
+
+
+def test_a_program_from_elsewhere_is_not_run(stack: Stack, tmp_path: Path) -> None:
+    network = new_network(CONFIG)
+    foreign = tmp_path / "model.torchscript"
+    foreign.write_bytes(export_model(network, file_format="torchscript", metadata={"dataset": "digits"}))
+    record = evaluate_file(stack, foreign)
+    assert (record.state, record.error.kind) == (RunState.FAILED, "InvalidInput")
+    assert "safetensors or ONNX" in record.error.hint
+
+
+def test_the_command_evaluates_a_file_with_its_gate_and_its_report(stack: Stack, tmp_path: Path) -> None:
+    exported = stack.do(ExportRequest(target=stack.trained.id, config=CONFIG, file_format="safetensors"))
+    source = stack.folder(exported).export / exported.result.file
+    for gate, code in (("1", 0), ("100", 104)):
+        done = subprocess.run(
+            [str(COMMAND), "evaluate", str(source), "--min-accuracy", gate, "--output", str(tmp_path / gate)],
+            env=stack.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr
+        assert done.stdout.startswith(f"accuracy {stack.trained.result.test_correct}/360")
+        assert "safetensors, " in done.stderr
+        report = read_document(REPORT, (tmp_path / gate / "report.json").read_bytes(), what="the report")
+        assert report.dataset == "digits"
 
 
 def test_a_run_trained_again_has_the_same_weights(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EVENT, BatchProgress, Finished
 from mnist_shared.contracts.names import checked_run_id, checked_worker_name, new_run_id
-from mnist_shared.contracts.requests import REQUEST, EvaluateRequest, ResumeRequest, TrainRequest
+from mnist_shared.contracts.requests import REQUEST, EvaluateRequest, ModelFile, ResumeRequest, TrainRequest
 from mnist_shared.contracts.runs import TRANSITIONS, CheckpointRef, RunState
 from mnist_shared.errors import ContractError, InvalidInput
 
@@ -20,10 +20,11 @@ REQUESTS = [
     TrainRequest(config=TrainConfig(lr=0.5)),
     ResumeRequest(parent=PARENT, config=TrainConfig()),
     EvaluateRequest(target=PARENT, config=TrainConfig(dataset="digits")),
+    EvaluateRequest(file=ModelFile(name="a-0123456789ab.pt", sha256="0" * 64), config=TrainConfig(), as_trained=True),
 ]
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.kind)
+@pytest.mark.parametrize("request_", REQUESTS, ids=["train", "resume", "evaluate", "evaluate a file"])
 def test_a_request_is_read_back_as_it_was_written(request_: object) -> None:
     assert read_document(REQUEST, REQUEST.dump_json(request_), what="it") == request_  # type: ignore[arg-type]
 
@@ -49,6 +50,23 @@ def test_events_are_told_apart_by_their_type() -> None:
 )
 def test_an_unknown_version_or_field_is_a_clear_error(change: dict[str, object], says: str) -> None:
     document = json.loads(REQUESTS[0].model_dump_json()) | change
+    with pytest.raises(ContractError, match=says):
+        read_document(REQUEST, json.dumps(document), what="The request")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"file": {"name": "a-0123456789ab.pt", "sha256": "0" * 64}}, "either a target or a file"),
+        ({"target": None}, "either a target or a file"),
+        ({"target": None, "file": {"name": "../a-0123456789ab.pt", "sha256": "0" * 64}}, "name"),
+        ({"target": None, "file": {"name": "a-0123456789ab.pt", "sha256": "0"}}, "sha256"),
+        ({"target": None, "file": {"name": "a-0123456789ab.pt", "sha256": "0" * 64}, "checkpoint": 3}, "as_trained"),
+        ({"as_trained": True}, "as_trained"),
+    ],
+)
+def test_an_evaluation_is_of_a_run_or_of_a_model_file(change: dict[str, object], says: str) -> None:
+    document = json.loads(REQUESTS[2].model_dump_json()) | change
     with pytest.raises(ContractError, match=says):
         read_document(REQUEST, json.dumps(document), what="The request")
 

@@ -19,7 +19,7 @@ from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.contracts.runs import EvaluatedFile
 from mnist_shared.errors import InvalidInput
 from mnist_shared.training.model import load_weights, new_network
-from mnist_shared.training.programs import Program, onnx_network, require, torchscript_network
+from mnist_shared.training.programs import Program, onnx_network, quiet, require, torchscript_network
 from mnist_shared.training.shape import SIDE
 
 FileFormat = Literal["checkpoint", "weights", "safetensors", "onnx", "torchscript"]
@@ -171,7 +171,8 @@ def _read_torch(content: bytes, parts: Sequence[zipfile.ZipInfo]) -> tuple[FileF
     if is_packed or sum(part.file_size for part in parts) > len(content):
         raise InvalidInput("It would unpack to more than it is.", hint=_NETWORKS)
     try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with quiet():
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise _no_torch_file(error) from error
     if not isinstance(found, dict) or not isinstance(found.get("config"), str):

@@ -42,11 +42,10 @@ def onnx_network(content: bytes, *, num_threads: int = 0) -> Program:
         require(part)
     import onnx
     import onnxruntime
-    from google.protobuf.message import DecodeError
 
     try:
         proto = onnx.load_model_from_string(content)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError; its module carries no types
         raise InvalidInput("It is no ONNX model, or a damaged one.", hint=_AS_EXPORTED) from error
     if reason := _unwanted(proto):
         raise InvalidInput(f"This ONNX model {reason}, which is not executed here.", hint=_AS_EXPORTED)

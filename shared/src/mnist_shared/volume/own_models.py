@@ -44,8 +44,6 @@ def stage_model(source: Path, *, storage_dir: Path) -> ModelFile:
         VolumeError: the storage folder cannot be written to.
     """
     suffix = source.suffix.lower()
-    if suffix not in MODEL_SUFFIXES:
-        raise InvalidInput(f"{source} has none of the suffixes of a model file.", hint=WHAT_TO_GIVE)
     with _opened(source) as stream:
         digest = hashlib.sha256()
         for chunk in _chunks(stream, source):
@@ -115,8 +113,10 @@ def _opened(source: Path) -> BinaryIO:
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "no file"
             raise InvalidInput(f"{source} is {what}.", hint=WHAT_TO_GIVE)
         if not 0 < found.st_size <= MAX_BYTES:
-            size = f"has {found.st_size / 1e6:,.0f} MB; a model file has {MAX_BYTES / 1e6:,.0f} at most"
-            raise InvalidInput(f"{source} {size if found.st_size else 'is empty'}.", hint=WHAT_TO_GIVE)
+            what = f"is larger than a model file may be ({MAX_BYTES >> 20} MiB)" if found.st_size else "is empty"
+            raise InvalidInput(f"{source} {what}.", hint=WHAT_TO_GIVE)
+        if source.suffix.lower() not in MODEL_SUFFIXES:
+            raise InvalidInput(f"{source} has none of the suffixes of a model file.", hint=WHAT_TO_GIVE)
         return source.open("rb")
     except FileNotFoundError as error:
         raise InvalidInput(f"{source} does not exist.", hint=WHAT_TO_GIVE) from error
