@@ -35,7 +35,7 @@ def test_it_is_copied_once_under_the_digest_of_what_is_in_it(tmp_path: Path) -> 
 
 def test_a_name_of_nothing_that_is_allowed_becomes_one_that_is(tmp_path: Path) -> None:
     assert stage_model(a_file(tmp_path / "ä.pt"), storage_dir=tmp_path).name.startswith("model-")
-    assert len(stage_model(a_file(tmp_path / f"{'x' * 200}.pt"), storage_dir=tmp_path).name) == 40 + 1 + 12 + 3
+    assert len(stage_model(a_file(tmp_path / f"{'x' * 200}.pt"), storage_dir=tmp_path).name) == 63 + 1 + 12 + 3
 
 
 def hostile_files(folder: Path) -> dict[str, tuple[Path, str]]:

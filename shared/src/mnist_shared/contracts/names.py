@@ -15,7 +15,7 @@ RUN_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{1,62}$"
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}$"
 # A user's model file on the shared volume: its own name, the beginning of its SHA-256, and how it is to be read.
 MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt", ".pth", ".torchscript")
-MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}-[0-9a-f]{12}\.(safetensors|onnx|pt|pth|torchscript)$"
+MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}-[0-9a-f]{12}\.(safetensors|onnx|pt|pth|torchscript)$"
 
 RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
 WorkerName = Annotated[str, StringConstraints(pattern=WORKER_NAME_PATTERN)]

@@ -49,7 +49,7 @@ def stage_model(source: Path, *, storage_dir: Path) -> ModelFile:
         for chunk in _chunks(stream, source):
             digest.update(chunk)
         sha256 = digest.hexdigest()
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem).strip("-_")[:40] or "model"
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem).strip("-_")[:63] or "model"
         file = ModelFile(name=f"{stem}-{sha256[:12]}{suffix}", sha256=sha256)
         target = own_model_path(storage_dir, file.name)
         if target.is_file():
