@@ -132,11 +132,10 @@ def main() -> None:
     if options.dataset == "digits" and "script" in options.preset:
         parser.error("the script knows MNIST only")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not options.show and options.preset != ["script"]:  # which is measured as it is
-        from mnist_shared.training.allocator import raise_malloc_thresholds
+        from mnist_shared.training.process import prepare_process
 
-        raise_malloc_thresholds()
+        prepare_process()
     runs = read() if options.append or options.show else []
     there = {(run["preset"], run["dataset"], run["seed"], run["threads"]) for run in runs}
     for preset in [] if options.show else options.preset:

@@ -33,9 +33,9 @@ def reference(num_batches: int, data_dir: Path) -> float:
 
 def ours(num_batches: int, data_dir: Path) -> float:
     """Seconds for `num_batches` steps of the trainer, with its events; checkpoints are a matter of once in 30 s."""
-    from mnist_shared.training.allocator import raise_malloc_thresholds
+    from mnist_shared.training.process import prepare_process
 
-    raise_malloc_thresholds()
+    prepare_process()
     import torch
 
     from mnist_shared.contracts.config import TrainConfig

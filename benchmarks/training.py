@@ -30,10 +30,9 @@ class Bench:
     """The trainer on MNIST, as a worker runs it: the same allocator, OpenMP settings, device choice and warm-up."""
 
     def __init__(self) -> None:
-        from mnist_shared.training.allocator import raise_malloc_thresholds
+        from mnist_shared.training.process import prepare_process
 
-        raise_malloc_thresholds()
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        prepare_process()
         import torch
 
         from mnist_shared.training.data import load_dataset

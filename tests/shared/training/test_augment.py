@@ -66,3 +66,10 @@ def test_each_strength_has_an_effect_of_its_own(images: Tensor, strength: dict[s
     # Still the same digits, not noise.
     flat = torch.stack((found.flatten(), plain.flatten()))
     assert torch.corrcoef(flat)[0, 1] > 0.5
+
+
+def test_an_affine_image_is_the_one_of_torchs_own_grid(images: Tensor) -> None:
+    view = TrainingView(images, config=TrainConfig(rotate=20.0, scale=0.2, shear=9.0, shift=2), mean=MEAN, std=STD)
+    view.begin_epoch(1)
+    expected = torch.nn.functional.affine_grid(view._matrices, [40, 1, 28, 28], align_corners=False)
+    torch.testing.assert_close(view._sources(ALL), expected)

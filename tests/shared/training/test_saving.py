@@ -34,7 +34,9 @@ class Writer:
         assert self._go_on.wait(20), "the loop waits for the writer"
 
     def should_stop(self) -> bool:
-        """Asked by the loop before every batch."""
+        """Asked by the loop before every batch. Once the thread stands, the loop gives it the time to begin."""
+        if writers():
+            assert self.is_writing.wait(20), "the writer does not begin"
         if self.is_writing.is_set() and not self._go_on.is_set():
             self.batches_meanwhile += 1
             if self.batches_meanwhile >= self._batches:

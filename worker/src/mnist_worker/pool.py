@@ -1,7 +1,6 @@
 """The pool process: where torch lives and runs are executed. The main process never imports torch."""
 
 import logging
-import os
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -39,12 +38,9 @@ class TrainingPool:
 
     def start(self) -> None:
         """Load torch, look at the device, say so."""
-        from mnist_shared.training.allocator import raise_malloc_thresholds
+        from mnist_shared.training.process import prepare_process
 
-        raise_malloc_thresholds()  # before torch makes its first allocation
-        # OpenMP reads it when torch is loaded. Threads that spin while they wait gain nothing on a quiet machine, and
-        # cost up to half of the speed on one where others work too.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        prepare_process()
         from mnist_worker.work import Workbench, library_versions
 
         self._bench = Workbench(

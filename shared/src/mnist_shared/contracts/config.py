@@ -130,8 +130,9 @@ _FAST: Final = TrainConfig(
     rotate=8.0,
     scale=0.08,
     shear=4.0,
+    ema=0.98,
 )
-_ACCURATE: Final = {"preset": "accurate", "widths": (32, 64, 64, 96), "batch_size": 256, "epochs": 8}
+_ACCURATE: Final = {"preset": "accurate", "widths": (32, 64, 64, 96), "batch_size": 256, "epochs": 8, "ema": 0.0}
 # What `--preset` stands for: whole configurations. `reference` is the defaults above.
 PRESETS: Final[Mapping[PresetName, TrainConfig]] = MappingProxyType(
     {"reference": TrainConfig(), "fast": _FAST, "accurate": _FAST.model_copy(update=_ACCURATE)}

@@ -30,6 +30,7 @@ class TrainingView:
             self._places: Tensor  # int64 [2, N]: which of its windows an image is in this epoch
         elif self._turns:
             self._matrices: Tensor  # float32 [N, 2, 3]
+            self._pixels = _homogeneous(images.shape[1], images.shape[2]).to(images.device)
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw what becomes of each image in an epoch (the first is 1)."""
@@ -44,14 +45,22 @@ class TrainingView:
         """The images `chosen` (indices, int64 [n]) of the present epoch: normalised, float32 [n, 1, 28, 28]."""
         if self._turns:
             pixels = self._images[chosen].unsqueeze(1).to(torch.float32)
-            grid = functional.affine_grid(self._matrices[chosen], list(pixels.shape), align_corners=False)
-            pixels = functional.grid_sample(pixels, grid, align_corners=False).squeeze(1)
+            pixels = functional.grid_sample(pixels, self._sources(chosen), align_corners=False).squeeze(1)
         elif self._shift > 0:
             down, right = self._places[:, chosen]
             pixels = self._windows[chosen, down, right]
         else:
             pixels = self._images[chosen]
         return normalised(pixels, mean=self._mean, std=self._std)
+
+    def _sources(self, chosen: Tensor) -> Tensor:
+        """Where each output pixel is taken from, float32 [n, 28, 28, 2].
+
+        What `functional.affine_grid` gives, by one product for all images instead of one for each: a tenth of its time.
+        """
+        height, width = self._images.shape[1:]
+        places = self._matrices[chosen].view(-1, 3) @ self._pixels
+        return places.view(-1, 2, height, width).permute(0, 2, 3, 1)
 
     def _draw_matrices(self, generator: torch.Generator) -> Tensor:
         # From an output pixel to the place in the image that it is taken from; coordinates go from -1 to 1.
@@ -64,3 +73,9 @@ class TrainingView:
         across = (width * cos, width * (cos * slant - sin), right)
         along = (height * sin, height * (sin * slant + cos), down)
         return torch.stack((*across, *along), dim=1).view(-1, 2, 3)
+
+
+def _homogeneous(height: int, width: int) -> Tensor:
+    """(x, y, 1) of each pixel's centre, row by row; coordinates go from -1 to 1. Float32 [3, height * width]."""
+    x, y = ((2 * torch.arange(size) + 1) / size - 1 for size in (width, height))
+    return torch.stack((x.repeat(height), y.repeat_interleave(width), torch.ones(height * width)))

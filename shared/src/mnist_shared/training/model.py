@@ -7,6 +7,7 @@ from torch.nn import functional
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.dropout import ByteDropout
+from mnist_shared.training.linear import Linear
 
 
 class ReferenceNet(nn.Module):
@@ -25,8 +26,8 @@ class ReferenceNet(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, 3)
         self.dropout1 = ByteDropout(0.25)
         self.dropout2 = ByteDropout(0.5)
-        self.fc1 = nn.Linear(9216, 128)
-        self.fc2 = nn.Linear(128, 10)
+        self.fc1 = Linear(9216, 128)
+        self.fc2 = Linear(128, 10)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class CompactNet(nn.Module):
         self.norm3 = nn.BatchNorm2d(third, momentum=momentum)
         self.conv4 = nn.Conv2d(third, fourth, 3, bias=False)
         self.norm4 = nn.BatchNorm2d(fourth, momentum=momentum)
-        self.fc = nn.Linear(4 * fourth, 10)
+        self.fc = Linear(4 * fourth, 10)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ class TrainingState:
     batch: int = 0  # finished batches of the present epoch
     num_seen: int = 0  # images of the present epoch
     seconds: float = 0.0  # of training in the present epoch, wall clock
+    _pairs: list[tuple[Tensor, Tensor]] | None = field(default=None, init=False)  # averaged, and what it follows
 
     @property
     def epoch(self) -> int:
@@ -80,11 +81,12 @@ class TrainingState:
         """
         if self.averaged is None:
             return
+        if self._pairs is None:  # once: to gather them takes longer than to average them
+            self._pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True))
         weight = 1 - min(decay, (1 + step) / (10 + step))
-        pairs = list(zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True))
-        real = [pair for pair in pairs if pair[0].is_floating_point()]
+        real = [pair for pair in self._pairs if pair[0].is_floating_point()]
         torch._foreach_lerp_([own for own, _ in real], [other for _, other in real], weight)
-        for own, other in pairs:
+        for own, other in self._pairs:
             if not own.is_floating_point():  # a count of batches
                 own.copy_(other)
 
