@@ -1,6 +1,6 @@
 """When a run in training is saved: after each epoch, every so many seconds within one, and where it is stopped.
 
-The loop pays for a copy of the state alone (14 MB, 5 ms). Serialising, hashing and the disk are a thread's business,
+The loop pays for a copy of the state alone (14 MB, 1 ms). Serialising, hashing and the disk are a thread's business,
 one checkpoint at a time. What has gone wrong there is raised in the loop, at its next look.
 """
 
