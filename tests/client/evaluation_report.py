@@ -11,6 +11,7 @@ from mnist_shared.contracts.reports import (
     EvaluationReport,
     Interval,
     Mistake,
+    Normalisation,
 )
 
 
@@ -18,6 +19,7 @@ def a_report() -> EvaluationReport:
     """Of 10,000 images in two classes, 73 of them taken for the other."""
     return EvaluationReport(
         dataset="mnist",
+        normalisation=Normalisation(mean=0.3056, std=0.3249, dataset="digits"),
         classes=("0", "1"),
         correct=9927,
         total=10_000,

@@ -107,6 +107,7 @@ def test_a_report_follows_in_lines(evaluated: Callable[..., tuple[int, str, str]
         "1.1 s"
     )
     assert "rows: labels, columns: answers" in lines
+    assert "images normalised as digits: (pixel / 255 - 0.3056) / 0.3249" in lines
     assert lines[-1] == "most confused: 1 → 0 (43)"
 
 

@@ -144,7 +144,13 @@ def test_status_follow_compare_and_plan_show_the_file(cli: Cli, store: RunStore,
     run_id = cli("submit", "evaluate", str(file)).stdout.strip()
     Owner(store, run_id).evaluate(report=a_report())
     shown = cli("status", run_id).stdout
-    for words in (f"evaluate the model file {STAGED}", f"SHA-256 {SHA256}", "compact network", "epoch 3"):
+    for words in (
+        f"evaluate the model file {STAGED}",
+        f"SHA-256 {SHA256}",
+        "compact network",
+        "epoch 3",
+        "digits: (",
+    ):
         assert words in shown
     assert "configuration" not in shown  # of the file's network only what it says itself is known
     assert "seed" not in shown

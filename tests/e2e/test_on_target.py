@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import os
+import shutil
+import struct
 import subprocess
 import sys
 import zlib
@@ -11,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from redis import Redis
 
 from mnist_shared.contracts.base import read_document
 from mnist_shared.contracts.config import TrainConfig, make_train_config
-from mnist_shared.contracts.reports import REPORT
+from mnist_shared.contracts.reports import REPORT, Normalisation
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
     ExportFormat,
@@ -28,10 +31,11 @@ from mnist_shared.contracts.requests import (
 )
 from mnist_shared.contracts.runs import RunRecord, RunState
 from mnist_shared.storage.runs import RunStore
-from mnist_shared.training.data import load_dataset
+from mnist_shared.training.data import Dataset, load_dataset
+from mnist_shared.training.evaluation import evaluate
 from mnist_shared.training.export import export_model
 from mnist_shared.training.model import new_network
-from mnist_shared.volume.own_datasets import stage_dataset
+from mnist_shared.volume.own_datasets import own_dataset_folder, stage_dataset
 from mnist_shared.volume.own_models import stage_model
 from mnist_shared.volume.run_folder import RunFolder
 from tests.conftest import start_server
@@ -77,6 +81,22 @@ def evaluate_file(stack: Stack, file: Path, *, dataset: str | None = None) -> Ru
     config = TrainConfig(dataset=dataset or "mnist")
     staged = stage_model(file, storage_dir=stack.storage)
     return stack.do(EvaluateRequest(file=staged, config=config, as_trained=dataset is None))
+
+
+def dimmed(folder: Path, stack: Stack) -> Dataset:
+    """The digits at half their brightness, as a data set of the user's on the volume."""
+    digits = load_dataset("digits", folder=folder)
+    folder.mkdir()
+    parts = {
+        "train-images-idx3": digits.train_images // 2,
+        "train-labels-idx1": digits.train_labels,
+        "t10k-images-idx3": digits.test_images // 2,
+        "t10k-labels-idx1": digits.test_labels,
+    }
+    for name, tensor in parts.items():
+        header = struct.pack(f">{1 + tensor.dim()}I", 0x0800 + tensor.dim(), *tensor.shape)
+        (folder / f"{name}-ubyte").write_bytes(header + tensor.to(torch.uint8).numpy().tobytes())
+    return load_dataset(stage_dataset(folder, storage_dir=stack.storage), folder=folder, storage_dir=stack.storage)
 
 
 def predict(stack: Stack, images: np.ndarray) -> RunRecord:
@@ -166,6 +186,48 @@ def test_a_checkpoint_that_was_pulled_and_a_runs_model_are_evaluated_too(stack: 
     silent = evaluate_file(stack, stack.folder(stack.trained).model)
     assert (silent.state, silent.error.kind) == (RunState.FAILED, "InvalidInput")
     assert "does not say which data set" in silent.error.message
+
+
+def test_on_another_data_set_a_network_keeps_the_normalisation_it_was_trained_with(
+    stack: Stack, tmp_path: Path
+) -> None:
+    dim = dimmed(tmp_path / "dim", stack)
+    config = CONFIG.model_copy(update={"dataset": dim.name})
+    weights, checkpoint = stack.folder(stack.trained).model, stack.folder(stack.trained).checkpoints
+    network = new_network(CONFIG)
+    network.load_state_dict(torch.load(weights, weights_only=True))
+
+    def losses(normalisation: Normalisation) -> object:
+        found = evaluate(
+            network, dim.test_images, dim.test_labels, mean=normalisation.mean, std=normalisation.std, batch_size=1000,
+            device=torch.device("cpu"),
+        )  # fmt: skip
+        return pytest.approx(found.average_loss, rel=1e-5)
+
+    digits = load_dataset("digits", folder=tmp_path).normalisation
+    own, foreign = losses(digits), losses(dim.normalisation)
+    exported = stack.do(ExportRequest(target=stack.trained.id, config=CONFIG, file_format="safetensors"))
+    of_run = stack.do(EvaluateRequest(target=stack.trained.id, config=config))
+    pulled = evaluate_file(stack, checkpoint / stack.trained.checkpoint.file, dataset=dim.name)
+    export = evaluate_file(stack, stack.folder(exported).export / exported.result.file, dataset=dim.name)
+    for record in (of_run, pulled, export):
+        assert record.result.average_loss == own
+        assert record.result.report.normalisation == digits
+        page = (stack.folder(record).evaluation / "report.html").read_text()
+        assert "digits: (pixel / 255 - 0.3056) / 0.3249" in page
+    silent = evaluate_file(stack, weights, dataset=dim.name)  # weights alone do not say what they were trained on
+    assert silent.result.average_loss == foreign
+    assert silent.result.average_loss != own
+    assert silent.result.report.normalisation == dim.normalisation
+
+
+def test_a_network_of_a_users_own_pictures_takes_their_normalisation_elsewhere(stack: Stack, tmp_path: Path) -> None:
+    dim = dimmed(tmp_path / "dim", stack)
+    trained = stack.do(TrainRequest(config=CONFIG.model_copy(update={"dataset": dim.name, "epochs": 1})))
+    shutil.rmtree(own_dataset_folder(stack.storage, dim.name))  # its checkpoint has the figures
+    record = stack.do(EvaluateRequest(target=trained.id, config=CONFIG))
+    assert record.state is RunState.SUCCEEDED, record.error
+    assert (record.result.report.dataset, record.result.report.normalisation) == ("digits", dim.normalisation)
 
 
 def test_a_program_from_elsewhere_is_not_run(stack: Stack, tmp_path: Path) -> None:

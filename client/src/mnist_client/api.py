@@ -147,7 +147,8 @@ class Client:
 
             client.evaluate("./model.safetensors", dataset="mnist").accuracy
 
-        A `Path` is a file always. `config`: dataset, test_batch_size, no_cuda, no_mps.
+        A `Path` is a file always. `config`: dataset, test_batch_size, no_cuda, no_mps. Images are normalised as the
+        network's training set; as `dataset` where a file names none. The report says which.
 
         Raises:
             RunNotFound: there is no such run.

@@ -269,7 +269,8 @@ OtherDataset = Annotated[
     typer.Option(
         "--dataset",
         metavar="NAME|DIR",
-        help="Another data set, or a folder with your own. [default: as the run, or as the file says]",
+        help="Another data set, or a folder with your own. The images are normalised as the network's training set; as "
+        "this one where a model file names none. [default: as the run, or as the file says]",
         autocompletion=one_of(*DATASETS),
     ),
 ]

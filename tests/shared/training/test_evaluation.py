@@ -84,6 +84,7 @@ def evaluation_of(
         target="0123456789ab",
         config=config,
         data=data,
+        normalisation=data.normalisation,
         device=CPU,
         num_threads=1,
         on_event=events.append,

@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import logging
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_shared.contracts.events import EvaluationStarted
-from mnist_shared.contracts.reports import EvaluationReport
+from mnist_shared.contracts.reports import EvaluationReport, Normalisation
 from mnist_shared.contracts.requests import EvaluateRequest, ExportRequest, PredictRequest
 from mnist_shared.contracts.runs import EvaluateResult, ExportResult, Prediction, PredictResult
 from mnist_shared.errors import InvalidInput
@@ -24,6 +23,7 @@ from mnist_shared.training.evaluation import evaluate, evaluate_checkpoint, norm
 from mnist_shared.training.export import FILE_NAMES, check_export, export_model
 from mnist_shared.training.model_card import model_card
 from mnist_shared.training.model_files import FileNetwork
+from mnist_shared.training.normalisation import formula
 from mnist_shared.training.shape import NUM_CLASSES, SIDE
 from mnist_shared.training.tested import LoadedNetwork
 from mnist_shared.volume.files import write_files
@@ -44,6 +44,7 @@ def evaluated(
     *,
     folder: RunFolder,
     data: Dataset,
+    normalisation: Normalisation,
     device: torch.device,
     num_threads: int,
 ) -> EvaluateResult | None:
@@ -54,6 +55,7 @@ def evaluated(
         target=request.target,
         config=request.config,
         data=data,
+        normalisation=normalisation,
         device=device,
         num_threads=num_threads,
         on_event=execution.reporter.tell,
@@ -62,7 +64,7 @@ def evaluated(
     )
     if result is None:
         return None
-    report = report_of(answers, data)
+    report = report_of(answers, data).model_copy(update={"normalisation": normalisation})
     if isinstance(tested, FileNetwork):
         about = tested.about
         title, origin = about.name, [("format", about.file_format), ("SHA-256", about.sha256[:12])]
@@ -76,7 +78,7 @@ def evaluated(
         report,
         data.test_images.numpy(),
         title=f"Evaluation of {title}",
-        facts=[*origin, ("device", device.type)],
+        facts=[*origin, ("normalised as", _in_words(normalisation)), ("device", device.type)],
         attempt=execution.grant.attempt,
         authorize=execution.reporter.authorize,
     )
@@ -90,6 +92,11 @@ def report_of(answers: list[Tensor], data: Dataset) -> EvaluationReport:
     # A set of fewer classes than the network has answers: those that nobody gives are left out.
     num = max(len(data.classes), int(logs.argmax(axis=1).max()) + 1)
     return measure(logs[:, :num], labels, dataset=data.name, classes=_names(data.classes, num))
+
+
+def _in_words(normalisation: Normalisation) -> str:
+    rule = formula(round(normalisation.mean, DIGITS), round(normalisation.std, DIGITS))
+    return f"{normalisation.dataset or 'the file says'}: {rule}"
 
 
 def _names(classes: tuple[str, ...], num: int) -> tuple[str, ...]:
@@ -123,7 +130,7 @@ def exported(
         "epoch": str(tested.ref.epoch),
         "dataset": data.name,
         "dataset_sha256": data.sha256,
-        "normalisation": f"(pixel / 255 - {data.mean:.6g}) / {data.std:.6g}",
+        "normalisation": formula(data.mean, data.std),
         "test_accuracy": f"{found.correct}/{found.total}",
     }
     content = export_model(tested.model, file_format=request.file_format, metadata=metadata)
@@ -157,19 +164,19 @@ def predicted(
     request: PredictRequest,
     tested: LoadedNetwork,
     *,
-    scale: Callable[[], tuple[float, float, tuple[str, ...]]],
+    normalisation: Normalisation,
+    classes: tuple[str, ...],
     device: torch.device,
     num_threads: int,
 ) -> PredictResult:
-    """Ask the network about each picture. `scale` gives mean, deviation and class names of what it was trained on."""
+    """Ask the network about each picture. The names of the classes are those of what it was trained on."""
     torch.set_num_threads(num_threads)
     images = unpacked(request)
-    mean, std, classes = scale()
     model = tested.model.to(device).eval()
     probabilities = []
     with torch.inference_mode():
         for chunk in torch.split(torch.from_numpy(images), PREDICT_CHUNK):
-            logs = model(normalised(chunk.to(device), mean=mean, std=std))
+            logs = model(normalised(chunk.to(device), mean=normalisation.mean, std=normalisation.std))
             probabilities += logs.exp().cpu().tolist()
     names = _names(classes, NUM_CLASSES)
     return PredictResult(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mnist_shared.contracts.base import read_document
-from mnist_shared.contracts.config import TrainConfig
+from mnist_shared.contracts.config import TrainConfig, is_dataset_name
 from mnist_shared.contracts.events import EnvironmentRecorded, Finished, RunEvent
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
     ExportRequest,
@@ -39,7 +40,7 @@ from mnist_shared.settings import Settings
 from mnist_shared.storage.archive import write_events
 from mnist_shared.storage.runs import Grant, RunStore
 from mnist_shared.training.checkpoints import CheckpointStore
-from mnist_shared.training.data import Dataset, load_dataset
+from mnist_shared.training.data import FACTS, Dataset, load_dataset
 from mnist_shared.training.device import available_cores, choose_device, describe_device
 from mnist_shared.training.model_files import dataset_of, load_model_file
 from mnist_shared.training.tested import LoadedNetwork, load_tested
@@ -92,12 +93,14 @@ class Workbench:
             case EvaluateRequest(file=ModelFile() as file):
                 return self._evaluate_file(request, file, execution, num_threads=num_threads)
             case EvaluateRequest():
+                tested = self._tested(request, execution)
                 return evaluated(
                     request,
-                    self._tested(request, execution),
+                    tested,
                     execution,
                     folder=self._folder(execution.grant.run_id),
                     data=self._data(request.config),
+                    normalisation=self._normalisation(tested),
                     device=self.device(request.config),
                     num_threads=num_threads,
                 )
@@ -188,24 +191,31 @@ class Workbench:
         config = request.config
         if request.as_trained:
             config = config.model_copy(update={"dataset": dataset_of(found)})
+        data = self._data(config)
+        # Of a file that does not say what it was trained on, the data set it is evaluated on is as good as any.
+        trained_on = found.dataset if found.dataset and is_dataset_name(found.dataset) else data.name
         return evaluated(
             request,
             found,
             execution,
             folder=self._folder(execution.grant.run_id),
-            data=self._data(config),
+            data=data,
+            normalisation=found.normalisation or self._load(trained_on).normalisation,
             device=torch.device("cpu") if found.is_program else self.device(config),
             num_threads=num_threads,
         )
 
     def _predict(self, request: PredictRequest, execution: Execution, *, num_threads: int) -> PredictResult:
         tested = self._tested(request, execution)
-
-        def scale() -> tuple[float, float, tuple[str, ...]]:
-            data = self._data(tested.config)
-            return data.mean, data.std, data.classes
-
-        return predicted(request, tested, scale=scale, device=self.device(request.config), num_threads=num_threads)
+        trained_on = tested.config.dataset
+        return predicted(
+            request,
+            tested,
+            normalisation=self._normalisation(tested),
+            classes=(FACTS.get(trained_on) or self._load(trained_on)).classes,
+            device=self.device(request.config),
+            num_threads=num_threads,
+        )
 
     def _tested(self, request: OnTarget, execution: Execution) -> LoadedNetwork:
         assert not isinstance(request, VerifyRequest)
@@ -217,8 +227,14 @@ class Workbench:
             on_event=execution.reporter.tell,
         )
 
+    def _normalisation(self, tested: LoadedNetwork) -> Normalisation:
+        return tested.normalisation or self._data(tested.config).normalisation
+
     def _data(self, config: TrainConfig) -> Dataset:
-        return load_dataset(config.dataset, folder=self.settings.data_dir, storage_dir=self.settings.storage_dir)
+        return self._load(config.dataset)
+
+    def _load(self, dataset: str) -> Dataset:
+        return load_dataset(dataset, folder=self.settings.data_dir, storage_dir=self.settings.storage_dir)
 
     def _read(self, file: Path) -> bytes:
         try:

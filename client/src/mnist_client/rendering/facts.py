@@ -15,6 +15,7 @@ from mnist_client.rendering.wording import (
     epoch_facts,
     failure,
     model_file,
+    normalised_as,
     outcome,
     percent,
     plural,
@@ -54,6 +55,9 @@ def facts(portrait: "Portrait", paper: Paper) -> Iterator[Fact]:
         yield from _configuration(record.request.config)
     if record.result is not None:
         yield "result", outcome(record.result), palette.GOOD
+        report = record.result.report if isinstance(record.result, EvaluateResult) else None
+        if report is not None and report.normalisation is not None:
+            yield "normalised as", normalised_as(report.normalisation), None
         if record.result.kind == "train" and record.result.model_file:
             yield "model", f"{record.result.model_file} (weights {record.result.weights_sha256[:12]})", None
     if record.error is not None:

@@ -1,6 +1,7 @@
 """An evaluation's figures on a terminal: the confusion matrix, each class's scores, and what is confused most."""
 
 from mnist_client.rendering.output import Paper
+from mnist_client.rendering.wording import normalised_as
 from mnist_shared.contracts.reports import EvaluationReport
 
 NUM_PAIRS = 5
@@ -21,6 +22,8 @@ def report_lines(report: EvaluationReport, paper: Paper) -> list[str]:
         names = ["", *labels]
         lines += [*matrix, ""]
         lines += [f"{name:>{stub}}{GAP}{right}" for name, right in zip(names, scores, strict=True)]
+    if report.normalisation is not None:
+        lines += ["", f"images normalised as {normalised_as(report.normalisation)}"]
     if report.confused_pairs:
         listed = ", ".join(f"{one.label} → {one.predicted} ({one.count})" for one in report.confused_pairs[:NUM_PAIRS])
         lines += ["", f"most confused: {listed}"]

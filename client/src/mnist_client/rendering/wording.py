@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.requests import (
     EvaluateRequest,
     ExportRequest,
@@ -143,6 +144,12 @@ def evaluation(result: EvaluateResult) -> str:
         f"accuracy {result.correct}/{result.total} ({accuracy}), "
         f"average loss {result.average_loss:.4f}, {calibration}{result.seconds:.1f} s"
     )
+
+
+def normalised_as(normalisation: Normalisation) -> str:
+    """What a network's input was made by: mnist: (pixel / 255 - 0.1307) / 0.3081."""
+    rule = f"(pixel / 255 - {normalisation.mean:.6g}) / {normalisation.std:.6g}"
+    return f"{normalisation.dataset or 'the file says'}: {rule}"
 
 
 def model_file(file: EvaluatedFile) -> str:

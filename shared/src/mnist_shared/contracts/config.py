@@ -1,5 +1,6 @@
 """Every argument of a training run, with its unit, bounds and default; and the presets. The one place for both."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, get_args
@@ -28,6 +29,11 @@ _APPLIES_WITH: Final = {
     "gamma": ("schedule", "step"),
     "warm_up": ("schedule", "one-cycle"),
 }
+
+
+def is_dataset_name(text: str) -> bool:
+    """Whether a data set can be called so."""
+    return text in DATASET_NAMES or re.fullmatch(OWN_DATASET_PATTERN[1:-1], text) is not None
 
 
 class TrainConfig(Contract):

@@ -59,10 +59,19 @@ class Calibration(Contract):
     bins: tuple[CalibrationBin, ...]
 
 
+class Normalisation(Contract):
+    """What a network's input is made of: (pixel / 255 - mean) / std."""
+
+    mean: float = Field(ge=0, le=1)  # of the training pixels, on a scale of 0 to 1
+    std: float = Field(gt=0, le=1)
+    dataset: str | None = None  # whose figures these are; None: a model file's, which names no data set
+
+
 class EvaluationReport(Document):
     """All figures of an evaluation. Rates are fractions."""
 
     dataset: str
+    normalisation: Normalisation | None = None  # of the images; None: an older worker's report, or a training run's
     classes: tuple[str, ...]
     correct: int = Field(ge=0)
     total: int = Field(ge=1)

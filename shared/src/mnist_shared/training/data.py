@@ -5,11 +5,13 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mnist_shared.contracts.config import DATASET_NAMES
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.errors import DatasetError, InvalidInput
 from mnist_shared.training.digests import tensor_bytes
 from mnist_shared.training.digits import load_digits
@@ -38,16 +40,41 @@ class Dataset:
     sha256: str  # of the four tensors' bytes, in the order above
     classes: tuple[str, ...] = DIGITS  # their names by label
 
+    @property
+    def normalisation(self) -> Normalisation:
+        """That of a network which is trained on it."""
+        return Normalisation(mean=self.mean, std=self.std, dataset=self.name)
+
+
+class Facts(NamedTuple):
+    """What is known of a data set without a look at its images."""
+
+    mean: float  # of the training pixels, on a scale of 0 to 1
+    std: float
+    classes: tuple[str, ...] = DIGITS
+
+
+# Mean and standard deviation: for MNIST those of the reference script, pytorch/examples mnist/main.py; for the next two
+# the figures in common use for the training pixels (not checked here: neither set is at hand); for digits its own, from
+# `digits.load_digits`, written down so that no rounding differs between two machines.
+FACTS = {
+    "mnist": Facts(mean=0.1307, std=0.3081),
+    "fashion-mnist": Facts(
+        mean=0.2860,
+        std=0.3530,
+        classes=("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
+    ),
+    "kmnist": Facts(mean=0.1918, std=0.3483, classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")),
+    "digits": Facts(mean=0.3056, std=0.3249),
+}
+
 
 @dataclass(frozen=True)
 class _Source:
-    """A set that torchvision knows: its class, its normalisation, and the published MD5 of each raw file, if any."""
+    """A set that torchvision knows: its class, and the published MD5 of each raw file, if any."""
 
     torchvision_name: str
-    mean: float
-    std: float
     md5: tuple[str, ...] = ()
-    classes: tuple[str, ...] = DIGITS
 
 
 # Raw files, their numbers of axes, and how many images each has; the same for all three.
@@ -57,13 +84,9 @@ _FILES = (
     ("t10k-images-idx3-ubyte", 3, 10_000),
     ("t10k-labels-idx1-ubyte", 1, 10_000),
 )
-# Mean and standard deviation: for MNIST those of the reference script, pytorch/examples mnist/main.py; for the others
-# the figures in common use for the training pixels (not checked here: neither set is at hand).
 _SOURCES = {
     "mnist": _Source(
         "MNIST",
-        mean=0.1307,
-        std=0.3081,
         md5=(
             "6bbc9ace898e44ae57da46a324031adb",
             "a25bea736e30d166cdddb491f175f624",
@@ -71,18 +94,9 @@ _SOURCES = {
             "27ae3e4e09519cfbb04c329615203637",
         ),
     ),
-    "fashion-mnist": _Source(
-        "FashionMNIST",
-        mean=0.2860,
-        std=0.3530,
-        classes=("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
-    ),
-    "kmnist": _Source(
-        "KMNIST", mean=0.1918, std=0.3483, classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-    ),
+    "fashion-mnist": _Source("FashionMNIST"),
+    "kmnist": _Source("KMNIST"),
 }
-# The training pixels' own, from `digits.load_digits`. Written down, so that no rounding differs between two machines.
-_DIGITS_MEAN, _DIGITS_STD = 0.3056, 0.3249
 
 
 def load_dataset(name: str, *, folder: Path, storage_dir: Path | None = None) -> Dataset:
@@ -116,12 +130,12 @@ def _load_raw(name: str, folder: Path) -> Dataset:
         found.append(_read(raw / file, num_axes=num_axes, count=count, md5=md5))
     train_images, train_labels, test_images, test_labels = found
     tensors = (train_images, train_labels.long(), test_images, test_labels.long())
-    return _dataset(name, tensors, source.mean, source.std, source.classes)
+    return _dataset(name, tensors, FACTS[name])
 
 
 @lru_cache(maxsize=1)
 def _load_digits() -> Dataset:
-    return _dataset("digits", load_digits(), _DIGITS_MEAN, _DIGITS_STD)
+    return _dataset("digits", load_digits(), FACTS["digits"])
 
 
 @lru_cache(maxsize=NUM_CACHED)
@@ -135,7 +149,7 @@ def _load_own(name: str, folder: Path) -> Dataset:
     if std == 0:
         raise DatasetError(f"The data set {name} cannot be used: all its pixels are equal.", hint="Give another.")
     tensors = (found.train_images, found.train_labels, found.test_images, found.test_labels)
-    return _dataset(name, tensors, mean / 255, std / 255, found.classes)
+    return _dataset(name, tensors, Facts(mean / 255, std / 255, found.classes))
 
 
 def _read(file: Path, *, num_axes: int, count: int, md5: str | None) -> Tensor:
@@ -165,14 +179,8 @@ def _damaged(file: Path, reason: str) -> DatasetError:
     )
 
 
-def _dataset(
-    name: str,
-    tensors: tuple[Tensor, Tensor, Tensor, Tensor],
-    mean: float,
-    std: float,
-    classes: tuple[str, ...] = DIGITS,
-) -> Dataset:
+def _dataset(name: str, tensors: tuple[Tensor, Tensor, Tensor, Tensor], facts: Facts) -> Dataset:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(tensor_bytes(tensor))
-    return Dataset(name, *tensors, mean=mean, std=std, sha256=digest.hexdigest(), classes=classes)
+    return Dataset(name, *tensors, mean=facts.mean, std=facts.std, sha256=digest.hexdigest(), classes=facts.classes)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import EvaluationStarted, RunEvent
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.runs import EvaluateResult
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.model_files import FileNetwork
@@ -86,13 +87,17 @@ def evaluate_checkpoint(
     target: str | None,
     config: TrainConfig,
     data: Dataset,
+    normalisation: Normalisation,
     device: torch.device,
     num_threads: int,
     on_event: Callable[[RunEvent], None],
     should_stop: Callable[[], bool] = never,
     answers: list[Tensor] | None = None,
 ) -> EvaluateResult | None:
-    """Evaluate a checkpoint of run `target`, or a model file, on the test set; None when stopped on the way."""
+    """Evaluate a checkpoint of run `target`, or a model file, on the test set of `data`; None when stopped on the way.
+
+    `normalisation` is the network's own, whatever the data set.
+    """
     torch.set_num_threads(num_threads)
     model = tested.model.to(device)
     if isinstance(tested, FileNetwork):
@@ -107,8 +112,8 @@ def evaluate_checkpoint(
         model,
         data.test_images,
         data.test_labels,
-        mean=data.mean,
-        std=data.std,
+        mean=normalisation.mean,
+        std=normalisation.std,
         batch_size=config.test_batch_size,
         device=device,
         should_stop=should_stop,

@@ -9,6 +9,7 @@ from mnist_shared.contracts.requests import ExportFormat
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.digests import weights_sha256
 from mnist_shared.training.evaluation import Evaluation
+from mnist_shared.training.normalisation import formula
 from mnist_shared.training.tested import LoadedNetwork
 
 _USE: dict[ExportFormat, str] = {
@@ -53,7 +54,7 @@ A digit classifier, trained by run `{target}` on `{data.name}`, after epoch {tes
 ## Use
 
 Images are float32 `[N, 1, 28, 28]`, white on black, centred as in MNIST, and normalised:
-`(pixel / 255 - {data.mean:.6g}) / {data.std:.6g}`. Answers are logarithms of the probabilities of
+`{formula(data.mean, data.std)}`. Answers are logarithms of the probabilities of
 {", ".join(data.classes)}.
 
 ```python

@@ -13,12 +13,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from mnist_shared.contracts.config import DATASET_NAMES, OWN_DATASET_PATTERN, TrainConfig
+from mnist_shared.contracts.config import TrainConfig, is_dataset_name
 from mnist_shared.contracts.names import RUN_ID_PATTERN
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.contracts.runs import EvaluatedFile
 from mnist_shared.errors import InvalidInput
 from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.normalisation import trained_with
 from mnist_shared.training.programs import Program, onnx_network, quiet, require, torchscript_network
 from mnist_shared.training.shape import SIDE
 
@@ -37,6 +39,7 @@ class FileNetwork(NamedTuple):
     model: nn.Module
     about: EvaluatedFile
     dataset: str | None  # that it was trained on, by its own account
+    normalisation: Normalisation | None  # that it was trained with; None: it does not say
     is_program: bool  # which stays on the CPU
 
 
@@ -80,7 +83,7 @@ def dataset_of(found: FileNetwork) -> str:
             "to be normalised.",
             hint="Name it: --dataset mnist.",
         )
-    if found.dataset not in DATASET_NAMES and not re.fullmatch(OWN_DATASET_PATTERN[1:-1], found.dataset):
+    if not is_dataset_name(found.dataset):
         raise InvalidInput(
             f"The model file {found.about.name} names the data set {found.dataset!a:.60}, which is none.",
             hint="Name another: --dataset mnist.",
@@ -107,14 +110,21 @@ def _load(file: ModelFile, content: bytes, *, is_ours: Callable[[bytes], bool], 
         file_format, found = _read_torch(content, parts)
     config, model = _network(found)
     about = _about(file, content, file_format, found.metadata, network=config.network)
-    return FileNetwork(model, about, _text(found.metadata, "dataset"), is_program=False)
+    return _file_network(model, about, found.metadata, is_program=False)
 
 
 def _program(file: ModelFile, content: bytes, file_format: FileFormat, program: Program) -> FileNetwork:
     with torch.inference_mode():
         program.model(torch.zeros(2, 1, SIDE, SIDE))  # what it does not answer it is refused for at once
     about = _about(file, content, file_format, program.metadata)
-    return FileNetwork(program.model, about, _text(program.metadata, "dataset"), is_program=True)
+    return _file_network(program.model, about, program.metadata, is_program=True)
+
+
+def _file_network(
+    model: nn.Module, about: EvaluatedFile, metadata: Mapping[str, object], *, is_program: bool
+) -> FileNetwork:
+    dataset = _text(metadata, "dataset")
+    return FileNetwork(model, about, dataset, trained_with(metadata.get("normalisation"), dataset=dataset), is_program)
 
 
 def _about(

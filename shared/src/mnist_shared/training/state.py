@@ -16,6 +16,7 @@ from mnist_shared.contracts.runs import EpochMetrics
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import loss_accumulator
 from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.normalisation import formula
 
 STATE_SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # 1 holds a scheduler's state too, which is derived now
@@ -125,6 +126,7 @@ def capture(state: TrainingState, *, config: TrainConfig, data: Dataset) -> dict
         "config": config.model_dump_json(),
         "dataset": data.name,
         "dataset_sha256": data.sha256,
+        "normalisation": formula(data.mean, data.std),  # older checkpoints have none
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
         "num_threads": state.num_threads,
         "epoch": state.epoch,

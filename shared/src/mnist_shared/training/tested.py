@@ -9,11 +9,13 @@ from torch import nn
 
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.events import CheckpointRejected, RunEvent
+from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.requests import Which
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.checkpoints import load_newest
 from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.normalisation import trained_with
 from mnist_shared.volume.manifests import CheckpointName
 
 
@@ -23,6 +25,7 @@ class LoadedNetwork(NamedTuple):
     model: nn.Module
     ref: CheckpointRef
     config: TrainConfig  # of the run
+    normalisation: Normalisation | None  # None: an older checkpoint's, of a data set of the user's
 
 
 def load_tested(
@@ -50,7 +53,7 @@ def load_tested(
         ) from error
     model = new_network(config)
     load_weights(model, state.get("averaged") or state.get("model"))
-    return LoadedNetwork(model, ref, config)
+    return LoadedNetwork(model, ref, config, trained_with(state.get("normalisation"), dataset=config.dataset))
 
 
 _HINTS = {
