@@ -23,6 +23,7 @@ from mnist_worker.event_lines import line_of
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
+GATHER_SECONDS = 0.01  # events that come this close together are told in one call
 MAX_AT_ONCE = 50  # events in one call: a script should be brief
 MAX_BACKLOG = 200  # from here on, batch progress is dropped: nobody watches while the broker is away
 
@@ -37,6 +38,7 @@ class Reporter:
         self._sequence = 0
         self._progress: Progress | None = None
         self._stopping = False
+        self._flushing = False
         self._reachable = True
         self.lost = threading.Event()  # somebody else owns the run: commit nothing
         self.cancel_requested = threading.Event()
@@ -79,8 +81,11 @@ class Reporter:
         """Wait until all is told; false when the run was lost before that, or the time is up."""
         deadline = time.monotonic() + seconds
         with self._changed:
+            self._flushing = True
+            self._changed.notify_all()
             while self._outbox and not self.lost.is_set() and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(timeout=left)
+            self._flushing = False
             return not self._outbox and not self.lost.is_set()
 
     def stop(self) -> None:
@@ -98,6 +103,8 @@ class Reporter:
             with self._changed:
                 while not self._outbox and not self._stopping and time.monotonic() < renew_at:
                     self._changed.wait(timeout=max(0.0, renew_at - time.monotonic()))
+                if self._outbox:
+                    self._changed.wait_for(lambda: self._flushing or self._stopping, timeout=GATHER_SECONDS)
                 if self._stopping:
                     return
                 waiting = list(itertools.islice(self._outbox, MAX_AT_ONCE))

@@ -73,7 +73,6 @@ class CurveWriter:
         match event:
             case TrainingStarted(epoch=num_finished):
                 self._num_finished = num_finished
-                self._try(self._open)
             case EpochFinished(metrics=metrics):
                 self._try(lambda: self._hear_epoch(metrics))
             case _:
@@ -104,8 +103,6 @@ class CurveWriter:
     def _open(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        if self._writer is not None:
-            return
         self._empty_earlier()
         self._writer = SummaryWriter(str(self._folder), purge_step=0, filename_suffix=f".a{self._attempt:04d}")
         self._writer.file_writer.add_summary(hyper_parameters(self._config, title=self._link.name))
@@ -137,7 +134,7 @@ class CurveWriter:
 
     def _hear_epoch(self, metrics: EpochMetrics) -> None:
         if self._writer is None:
-            return
+            self._open()  # not before: until then there is nothing to draw
         now = self._clock()
         if metrics.epoch > self._num_finished:
             self._write_epoch(metrics, at=now)

@@ -3,6 +3,9 @@
 Celery trusts its broker. Bytes that are no JSON, a wrong envelope or bad base64 end its main process, some of it again
 after each restart; unknown tasks are dropped in silence. Here they go into quarantine with a reason, and the worker
 pops the next one.
+
+What is popped is kept in memory only. Stock kombu also writes it to Redis until it is acknowledged, two round trips a
+message; here the run's record says what waits, and the reaper sends again what was lost with a worker.
 """
 
 import functools
@@ -10,6 +13,7 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 
 from mnist_shared.storage.messages import why_unusable
 
@@ -33,7 +37,7 @@ class _Client(kombu_redis.PrefixedStrictRedis):
         return answer
 
 
-class _QoS(kombu_redis.QoS):
+class _QoS(virtual.QoS):
     def can_consume(self) -> bool:
         # Remote control has a channel of its own, which reads always: what lies unread in its socket would keep
         # Celery's loop awake, at the cost of a core.
@@ -50,7 +54,13 @@ class Channel(kombu_redis.Channel):
     message that waits inside a worker is one that no other worker can have, and that is lost with it.
     """
 
-    QoS = _QoS
+    QoS = _QoS  # type: ignore[assignment]
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        # Popped, and not yet with the pool process when this worker stops.
+        exchange, routing_key = message.delivery_info["exchange"], message.delivery_info["routing_key"]
+        with self.conn_or_acquire() as client:
+            self._do_restore_message(message._raw, exchange, routing_key, client, leftmost)  # type: ignore[no-untyped-call]
 
     def _get_client(self) -> Any:
         return functools.partial(_Client, global_keyprefix=self.global_keyprefix)
