@@ -66,6 +66,17 @@ def test_where_all_is_well_every_line_says_ok(
     assert (canary.options.tags, canary.options.priority, canary.request.config.dry_run) == (("doctor",), "high", True)
 
 
+def test_the_last_run_stays_the_users_own(
+    cli: Cli, store: RunStore, registry: WorkerRegistry, owned: Callable[..., Owner]
+) -> None:
+    mine = owned(epochs=1).train()
+    cli("doctor", "--timeout", "0.2")
+    assert store.latest(1)[0].id != mine
+    assert json.loads(cli("status", "last", "--json").stdout)["id"] == mine
+    evaluation = store.get(cli("submit", "evaluate", "last").stdout.strip())
+    assert evaluation.request.target == mine
+
+
 def test_a_volume_that_only_the_worker_sees_is_a_warning(
     cli: Cli, registry: WorkerRegistry, serving: Callable[[bool], None]
 ) -> None:

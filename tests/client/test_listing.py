@@ -5,7 +5,7 @@ from redis import Redis
 
 from mnist_client import listing
 from mnist_client.listing import Listing, Wanted, read_listing, words_of
-from mnist_shared.errors import InvalidInput
+from mnist_shared.errors import ContractError, InvalidInput
 from mnist_shared.storage.runs import RunStore
 from tests.client.zoo import Zoo
 
@@ -58,6 +58,18 @@ def test_a_page_knows_what_is_on_the_others(store: RunStore, zoo: Zoo) -> None:
     assert read_listing(store, Wanted(limit=1, states=frozenset({"failed"}))).total is None
     assert read_listing(store, Wanted(limit=1, page=2, states=frozenset({"failed"}))).total == 2
     assert read_listing(store, Wanted(limit=2, sort="name")).total == 8
+
+
+def test_a_record_that_cannot_be_read_comes_last_and_is_told_of_where_its_page_is_shown(
+    store: RunStore, zoo: Zoo
+) -> None:
+    key = store.keys.run(zoo.ids["brisk-otter"])
+    store.redis.hset(key, mapping={"result": "{", "progress": "{", "schema_version": 9})
+    told: list[ContractError] = []
+    first = read_listing(store, Wanted(limit=3, sort="accuracy"), on_unreadable=told.append)
+    assert (names(first), first.total, told) == ("fresh-moth eager-lynx calm-hare", 8, [])
+    rest = read_listing(store, Wanted(limit=5, page=2, sort="accuracy"), on_unreadable=told.append)
+    assert (names(rest), len(told)) == ("grand-seal dusty-crow", 1)
 
 
 def test_words_may_be_repeated_or_listed_and_groups_are_spelt_out() -> None:

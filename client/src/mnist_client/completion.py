@@ -83,7 +83,7 @@ def complete_profiles(ctx: typer.Context, incomplete: str) -> list[tuple[str, st
 
 
 def _runs(context: "CommandContext", incomplete: str) -> Iterable[tuple[str, str]]:
-    offered = [(word, "the latest run") for word in ("last",) if word.startswith(incomplete)]
+    offered = [(word, "the latest run, no canary of doctor") for word in ("last",) if word.startswith(incomplete)]
     for name, run_id in context.store.names(incomplete, limit=NUM_OFFERED):
         offered.append((name, run_id))
     if incomplete and not set(incomplete) - set("0123456789abcdef"):

@@ -14,7 +14,8 @@ _WHAT = {"evaluate": "an evaluation", "export": "an export", "predict": "a predi
 
 
 def find_training_run(store: RunStore, name: str) -> RunRecord:
-    """The run that a user means. `last` and `last~N` count these only: an evaluation trains nothing.
+    """The run that a user means. `last` and `last~N` count these only: an evaluation trains nothing, and a canary of
+    `doctor` is nobody's.
 
     Raises:
         RunNotFound: none.
@@ -37,7 +38,7 @@ def find_training_run(store: RunStore, name: str) -> RunRecord:
 def _last_training_run(store: RunStore, back: int, *, name: str) -> RunRecord:
     for skip in range(0, store.count(), PAGE):
         for record in store.latest(PAGE, skip=skip, on_unreadable=lambda _: None):
-            if not isinstance(record.request, OnTarget):
+            if not isinstance(record.request, OnTarget) and not record.options.is_canary:
                 if back == 0:
                     return record
                 back -= 1

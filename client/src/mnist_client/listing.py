@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_client.completion import KINDS, STATES
 from mnist_shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from mnist_shared.contracts.runs import RunRecord
+    from mnist_shared.contracts.runs import RunRecord, RunState
     from mnist_shared.errors import ContractError
+    from mnist_shared.storage.records import Brief
     from mnist_shared.storage.runs import RunStore
 
 __all__ = ["KINDS", "SORTS", "STATES", "Listing", "Wanted", "in_order", "read_listing", "words_of"]
@@ -73,49 +74,57 @@ def _suggestion(word: str, allowed: Sequence[str]) -> str:
 def read_listing(
     store: "RunStore", wanted: Wanted, *, on_unreadable: "Callable[[ContractError], None] | None" = None
 ) -> Listing:
-    """The page that is wanted. In the order of age it costs a page, in any other all runs that match."""
+    """The page that is wanted. In the order of age it costs a page; in any other, that and a look at all that match."""
     limit, is_whole = wanted.limit or max(store.count(), 1), wanted.limit is None
     skip = 0 if is_whole else (wanted.page - 1) * limit
     if wanted.sort != LATEST_FIRST or wanted.reverse:
-        every = _search(store, wanted, count=max(store.count(), 1), skip=0, on_unreadable=on_unreadable)
-        ordered = in_order(every, wanted.sort, reverse=wanted.reverse)
-        return Listing(ordered[skip : skip + limit], skip, len(every))
+        briefs = store.briefs(_KEYS[wanted.sort].fields, states=_states(wanted), kinds=wanted.kinds, tags=wanted.tags)
+        ordered = in_order(briefs, wanted.sort, reverse=wanted.reverse)
+        records = store.read_all(ordered[skip : skip + limit], on_unreadable=on_unreadable)
+        return Listing(records, skip, len(ordered))
     if not wanted.is_filtered:
         records = store.latest(limit, skip=skip, on_unreadable=on_unreadable)
         return Listing(records, skip, store.count())
-    records = _search(store, wanted, count=limit + 1, skip=skip, on_unreadable=on_unreadable)
+    records = store.search(
+        states=_states(wanted),
+        kinds=wanted.kinds,
+        tags=wanted.tags,
+        count=limit + 1,
+        skip=skip,
+        on_unreadable=on_unreadable,
+    )
     total = None if len(records) > limit else skip + len(records)
     return Listing(records[:limit], skip, total)
 
 
-def _search(store: "RunStore", wanted: Wanted, **arguments: Any) -> "list[RunRecord]":
+def _states(wanted: Wanted) -> "frozenset[RunState]":
     from mnist_shared.contracts.runs import RunState
 
-    states = frozenset(RunState(state) for state in wanted.states)
-    return store.search(states=states, kinds=wanted.kinds, tags=wanted.tags, **arguments)
+    return frozenset(RunState(state) for state in wanted.states)
 
 
-def in_order(records: "Sequence[RunRecord]", sort: str, *, reverse: bool = False) -> "list[RunRecord]":
-    """`records` (the newest first) in another order: what is best or furthest first, words by the alphabet.
+def in_order(briefs: "Iterable[Brief]", sort: str, *, reverse: bool = False) -> list[str]:
+    """The ids of `briefs` (the newest first) in another order: what is best or furthest first, words by the alphabet.
 
     Runs that have nothing to be ordered by come last, also in reverse; equal ones stay the newest first.
     """
+    by = _KEYS[sort]
+    keys = {brief.id: by.key(brief) for brief in briefs}  # one after the other: of ten thousand none is kept
     if sort == LATEST_FIRST:
-        return list(reversed(records)) if reverse else list(records)
-    key, descends = _KEYS[sort]
-    known = [record for record in records if key(record) is not None]
-    unknown = [record for record in records if key(record) is None]
-    return sorted(known, key=key, reverse=descends != reverse) + unknown
+        return list(reversed(keys)) if reverse else list(keys)
+    known = [run_id for run_id, key in keys.items() if key is not None]
+    unknown = [run_id for run_id, key in keys.items() if key is None]
+    return sorted(known, key=keys.__getitem__, reverse=by.descends != reverse) + unknown
 
 
-def _accuracy(record: "RunRecord") -> float | None:
+def _accuracy(brief: "Brief") -> float | None:
     from mnist_client.rendering.status import best_accuracy
 
-    return best_accuracy(record)
+    return best_accuracy(brief)
 
 
-def _loss(record: "RunRecord") -> float | None:
-    result, progress = record.result, record.progress
+def _loss(brief: "Brief") -> float | None:
+    result, progress = brief.result, brief.progress
     if result is not None and result.kind == "evaluate":
         return result.average_loss
     if result is not None and result.kind == "train":
@@ -123,17 +132,30 @@ def _loss(record: "RunRecord") -> float | None:
     return progress.last_epoch.test_loss if progress is not None and progress.last_epoch is not None else None
 
 
-def _progress(record: "RunRecord") -> float | None:
-    progress = record.progress
+def _progress(brief: "Brief") -> float | None:
+    progress = brief.progress
     return (progress.epoch + progress.batch / progress.num_batches) / progress.epochs if progress is not None else None
 
 
-_KEYS: "dict[str, tuple[Callable[[RunRecord], Any], bool]]" = {
-    "name": (lambda record: record.options.name, False),
-    "kind": (lambda record: record.request.kind, False),
-    "state": (lambda record: _STATE_ORDER.index(record.state), False),
-    "progress": (_progress, True),
-    "accuracy": (_accuracy, True),
-    "loss": (_loss, False),
-    "worker": (lambda record: record.worker, False),
+def _state(brief: "Brief") -> int | None:
+    return _STATE_ORDER.index(brief.state) if brief.state in _STATE_ORDER else None
+
+
+class _By(NamedTuple):
+    """An order: the fields of a record that it takes, what it makes of them, and whether the highest comes first."""
+
+    fields: tuple[str, ...]
+    key: "Callable[[Brief], Any]"
+    descends: bool = False
+
+
+_KEYS = {
+    LATEST_FIRST: _By((), lambda brief: None),
+    "name": _By(("name",), lambda brief: brief.name),
+    "kind": _By(("kind",), lambda brief: brief.kind),
+    "state": _By(("state",), _state),
+    "progress": _By(("progress",), _progress, descends=True),
+    "accuracy": _By(("result", "progress"), _accuracy, descends=True),
+    "loss": _By(("result", "progress"), _loss),
+    "worker": _By(("worker",), lambda brief: brief.worker),
 }

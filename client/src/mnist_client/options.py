@@ -21,11 +21,10 @@ Follow = Annotated[
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait in silence until the run ends.", rich_help_panel=RUN_PANEL)]
 
-RUN_HELP = "A run: its name, its id or the beginning of it, `last`, or `last~1` for the one before."
+_LAST = "`last`, or `last~1` for the one before; the canaries of `doctor` do not count."
+RUN_HELP = f"A run: its name, its id or the beginning of it, {_LAST}"
 Run = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=True, autocompletion=complete_runs)]
-TRAINING_HELP = (
-    "A training run: its name, its id or the beginning of it, `last`, or `last~1` for the one before. [default: last]"
-)
+TRAINING_HELP = f"A training run: its name, its id or the beginning of it, {_LAST} [default: last]"
 TrainingRun = Annotated[
     str, typer.Argument(metavar="RUN", help=TRAINING_HELP, show_default=False, autocompletion=complete_runs)
 ]

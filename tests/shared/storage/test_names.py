@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from mnist_shared.contracts.runs import SubmitOptions
+from mnist_shared.contracts.runs import CANARY_TAG, SubmitOptions
 from mnist_shared.errors import InvalidInput, RunNotFound
+from mnist_shared.storage import lookup
 from mnist_shared.storage.runs import RunStore
 from tests.shared.storage.conftest import TRAIN
 
@@ -71,6 +72,21 @@ def test_a_name_is_found_whole_and_not_by_its_beginning(store: RunStore) -> None
     for not_one in ("sweep", "sweep-1:", "sweep-1~1"):
         with pytest.raises(RunNotFound):
             store.resolve(not_one)
+
+
+def test_the_last_run_is_never_a_canary_of_doctors(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "NUM_CANARIES", 2)
+    canary = SubmitOptions(tags=(CANARY_TAG,))
+    store.submit(TRAIN, options=canary)
+    with pytest.raises(RunNotFound, match="no run 'last'"):
+        store.resolve("last")
+    first = store.submit(TRAIN, options=SubmitOptions(tags=("doctors", "a"))).run_id
+    second = store.submit(TRAIN).run_id
+    canaries = [store.submit(TRAIN, options=canary).run_id for _ in range(5)]
+    assert [store.resolve(words) for words in ("last", "last~0", "LAST~1")] == [second, second, first]
+    with pytest.raises(RunNotFound):
+        store.resolve("last~2")
+    assert store.resolve(canaries[0]) == canaries[0]
 
 
 def test_names_are_completed_from_their_beginning(store: RunStore) -> None:

@@ -7,6 +7,7 @@ from mnist_shared.contracts.requests import EvaluateRequest, TrainRequest
 from mnist_shared.contracts.runs import RunState, SubmitOptions
 from mnist_shared.errors import ContractError, InvalidInput
 from mnist_shared.storage import lookup
+from mnist_shared.storage.records import Brief
 from mnist_shared.storage.runs import RunStore
 from tests.shared.storage.conftest import TRAIN
 from tests.shared.storage.test_runs import FAILED, SUCCEEDED
@@ -47,6 +48,23 @@ def test_a_page_is_cut_from_what_fits_however_far_it_lies_apart(
     newest_first = runs[1::2][::-1]
     assert [record.id for record in store.search(tags={"a"}, count=2, skip=1)] == newest_first[1:3]
     assert [record.id for record in store.search(tags={"a"}, count=9, skip=4)] == newest_first[4:]
+
+
+def test_a_brief_has_the_fields_that_were_asked_for(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "SEARCH_STEP", 2)
+    done, damaged, other = (tagged(store, "a") for _ in range(3))
+    finish(store, done)
+    store.redis.hset(store.keys.run(damaged), mapping={"result": "{", "progress": '{"schema_version": 9}'})
+    tagged(store)
+    found = list(store.briefs(("state", "result", "progress"), tags={"a"}))
+    result = store.get(done).result
+    assert result is not None
+    assert found == [
+        Brief(other, state="queued"),
+        Brief(damaged, state="queued"),
+        Brief(done, state="succeeded", result=result),
+    ]
+    assert list(store.briefs(states={RunState.SUCCEEDED})) == [Brief(done)]
 
 
 def test_a_record_that_cannot_be_read_is_told_of_and_left_out(store: RunStore) -> None:

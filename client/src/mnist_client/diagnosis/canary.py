@@ -12,18 +12,17 @@ from mnist_client.rendering.wording import duration, failure
 from mnist_shared.contracts.config import make_train_config
 from mnist_shared.contracts.events import AttemptStarted, Finished, Submitted
 from mnist_shared.contracts.requests import TrainRequest
-from mnist_shared.contracts.runs import RunState, SubmitOptions
+from mnist_shared.contracts.runs import CANARY_TAG, RunState, SubmitOptions
 from mnist_shared.storage.events import ToldEvent
 from mnist_shared.volume.run_folder import RunFolder
 
-TAG = "doctor"
 LOOK_MS = 100
 
 
 def check_canary(context: CommandContext, *, timeout_seconds: float) -> Iterator[Finding]:
     """Send it before all others; take it back when it is not begun, or not ended, in that time."""
     request = TrainRequest(config=make_train_config(dataset="digits", dry_run=True))
-    run_id = context.store.submit(request, options=SubmitOptions(tags=(TAG,), priority="high")).run_id
+    run_id = context.store.submit(request, options=SubmitOptions(tags=(CANARY_TAG,), priority="high")).run_id
     told: dict[type, datetime] = {}
     worker, finished = "", None
     deadline = time.monotonic() + timeout_seconds

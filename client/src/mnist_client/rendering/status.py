@@ -15,6 +15,7 @@ from mnist_shared.contracts.runs import EvaluateResult, RunRecord, RunState, Tra
 
 if TYPE_CHECKING:
     from mnist_client.overview import Overview
+    from mnist_shared.storage.records import Brief
 
 NOTE_ROOM = 40  # columns; notes with less room stand on lines of their own
 NAME_WIDTH, WORKER_WIDTH = 8, 8  # to which names are cut before a column goes
@@ -102,7 +103,7 @@ def progress_words(record: RunRecord) -> str:
     return words
 
 
-def best_accuracy(record: RunRecord) -> float | None:
+def best_accuracy(record: "RunRecord | Brief") -> float | None:
     """The highest accuracy on the test set so far; of an evaluation the one that it found."""
     result, progress = record.result, record.progress
     if isinstance(result, EvaluateResult):

@@ -37,6 +37,7 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 
 
 Priority = Literal["high", "normal", "low"]
+CANARY_TAG = "doctor"  # of the runs that `mnist-client doctor` sends: nobody's own, so `last` never means one
 
 
 class SubmitOptions(Document):
@@ -49,6 +50,10 @@ class SubmitOptions(Document):
     retries: int = Field(0, ge=0, le=20)  # how often a failed attempt is queued again
     retry_of: RunId | None = None  # the run whose request this one repeats
     fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")  # equal for runs that end with the same weights
+
+    @property
+    def is_canary(self) -> bool:
+        return CANARY_TAG in self.tags
 
 
 class CheckpointRef(Document):

@@ -1,18 +1,21 @@
 """Find runs: by id, by what a user calls them, by what they are."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count as count_from
+from itertools import islice
 from typing import cast
 
 from mnist_shared.contracts.names import checked_run_id
-from mnist_shared.contracts.runs import RunRecord, RunState
+from mnist_shared.contracts.runs import CANARY_TAG, RunRecord, RunState
 from mnist_shared.errors import ContractError, InvalidInput, RunNotFound
 from mnist_shared.storage.connection import broker_errors
 from mnist_shared.storage.lua import Scripted
-from mnist_shared.storage.records import RECORD_FIELDS, read_record
+from mnist_shared.storage.records import RECORD_FIELDS, Brief, read_brief, read_record
 
 Fields = list[str | None]  # redis-py types an answer as bytes or str; our connections decode
 
 SEARCH_STEP = 1000  # runs that one call looks at: a script should be brief
+NUM_CANARIES = 20  # so many of them may be the newest runs, and `last` still takes one call
 NUM_SUGGESTED_FROM = 500  # the newest runs, whose names are compared with one that is unknown
 
 OnUnreadable = Callable[[ContractError], None]
@@ -89,15 +92,24 @@ class Lookup(Scripted):
         """
         if not (states or kinds or tags):
             return self.latest(count, skip=skip, on_unreadable=on_unreadable)
-        found: list[str] = []
-        first = 0
-        while len(found) < skip + count:
-            num_seen, *run_ids = self._call("search", first, SEARCH_STEP, _words(states), _words(kinds), _words(tags))
-            found += run_ids
-            first += SEARCH_STEP
-            if num_seen < SEARCH_STEP:
-                break
-        return self.read_all(found[skip : skip + count], on_unreadable=on_unreadable)
+        found = islice(self._matching(states=states, kinds=kinds, tags=tags), skip, skip + count)
+        return self.read_all([str(run_id) for run_id, *_ in found], on_unreadable=on_unreadable)
+
+    def briefs(
+        self,
+        fields: Sequence[str] = (),
+        *,
+        states: Collection[RunState] = frozenset(),
+        kinds: Collection[str] = frozenset(),
+        tags: Collection[str] = frozenset(),
+    ) -> Iterator[Brief]:
+        """All runs that fit (as in `search`), the newest first, with these fields of their records and no others.
+
+        What of a record cannot be read is left out of its brief.
+        """
+        rows = self._matching(states=states, kinds=kinds, tags=tags, fields=fields)
+        for run_id, *values in rows:
+            yield read_brief(str(run_id), dict(zip(fields, values, strict=True)))
 
     def count(self) -> int:
         """How many runs there are."""
@@ -129,6 +141,8 @@ class Lookup(Scripted):
 
     def resolve(self, name: str) -> str:
         """The id of the run that a user means by a unique id prefix, a name, `last`, or `last~N` (N before the last).
+
+        The canaries of `doctor` are never the last.
 
         Raises:
             RunNotFound: none.
@@ -162,11 +176,30 @@ class Lookup(Scripted):
                 f"{name!r:.80} is not a run.", hint="Write `last`, or `last~2` for the second before it."
             )
         number = int(back or 0)
-        with broker_errors(self.redis):
-            found = cast(list[str], self.redis.zrevrange(self.keys.runs, number, number))
-        if not found:
-            raise RunNotFound(f"There is no run {name!r}.", hint="See `mnist-client status`.")
-        return found[0]
+        rows = self._matching(without=(CANARY_TAG,), step=min(number + NUM_CANARIES, SEARCH_STEP))
+        for run_id, *_ in islice(rows, number, number + 1):
+            return str(run_id)
+        raise RunNotFound(f"There is no run {name!r}.", hint="See `mnist-client status`.")
+
+    def _matching(
+        self,
+        *,
+        states: Collection[RunState] = (),
+        kinds: Collection[str] = (),
+        tags: Collection[str] = (),
+        without: Collection[str] = (),
+        fields: Sequence[str] = (),
+        step: int | None = None,
+    ) -> Iterator[Fields]:
+        """Id and `fields` of the runs that fit, the newest first; `step` of them are looked at in one call."""
+        step = step or SEARCH_STEP
+        words = [_words(some) for some in (states, kinds, tags, without, fields)]
+        for first in count_from(0, step):
+            num_seen, *found = self._call("search", first, step, *words)
+            for place in range(0, len(found), 1 + len(fields)):
+                yield found[place : place + 1 + len(fields)]
+            if num_seen < step:
+                return
 
     def _ids_of(self, word: str) -> list[str]:
         """What begins with these digits, or bears this name: no name could be taken for digits (`checked_run_name`)."""

@@ -1,10 +1,11 @@
 """A run record as it lies in its Redis hash."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mnist_shared.contracts.base import SCHEMA_VERSION, read_document
 from mnist_shared.contracts.requests import REQUEST
@@ -14,6 +15,7 @@ from mnist_shared.contracts.runs import (
     Progress,
     RunError,
     RunRecord,
+    RunResult,
     RunState,
     SubmitOptions,
 )
@@ -93,6 +95,31 @@ def read_record(fields: Sequence[str | None]) -> RunRecord | None:
         result=part("result", RESULT),
         error=part("error", _ERROR),
     )
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What runs are put in order by: as much of a record as was asked for."""
+
+    id: str
+    name: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    worker: str | None = None
+    progress: Progress | None = None
+    result: RunResult | None = None
+
+
+def read_brief(run_id: str, fields: Mapping[str, str | None]) -> Brief:
+    """The brief from these fields of the hash; None for what cannot be read."""
+    documents: dict[str, TypeAdapter[Any]] = {"progress": _PROGRESS, "result": RESULT}
+    found: dict[str, Any] = dict(fields)
+    for name in found.keys() & documents.keys():
+        try:
+            found[name] = documents[name].validate_json(found[name]) if found[name] else None
+        except ValidationError:
+            found[name] = None
+    return Brief(run_id, **found)
 
 
 def read_options(text: str | None, *, name: str | None, what: str) -> SubmitOptions:
