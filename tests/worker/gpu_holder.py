@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-from mnist_worker.gpu_claim import Gpu, claim_gpu, read_policy, show_only
+from mnist_worker.choices import read_choice
+from mnist_worker.gpu_claim import POLICIES, POLICY_VARIABLE, Gpu, claim_gpu, show_only
 
 folder, policy, worker, *uuids = sys.argv[1:]
 claim = claim_gpu(
     Path(folder),
     [Gpu(uuid, "a made-up GPU") for uuid in uuids],
-    policy=read_policy(policy),
+    policy=read_choice(policy, POLICIES, setting=POLICY_VARIABLE),
     worker=worker,
     on_wait=lambda: print("waiting", flush=True),
 )

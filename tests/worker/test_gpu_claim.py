@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mnist_shared.errors import InvalidInput, VolumeError
-from mnist_worker.gpu_claim import Gpu, claim_gpu, list_gpus, read_policy, show_only
+from mnist_shared.errors import VolumeError
+from mnist_worker.gpu_claim import Gpu, claim_gpu, list_gpus, show_only
 from tests.processes import ROOT
 
 GPUS = [Gpu("GPU-aaaa", "made up"), Gpu("GPU-bbbb", "made up")]
@@ -119,13 +119,6 @@ def test_a_folder_that_cannot_be_locked_in_is_an_error_with_a_way_out(tmp_path: 
     with pytest.raises(VolumeError, match="cannot be locked") as caught:
         claim_gpu(tmp_path / "file" / "gpus", GPUS, policy="share", worker="w")
     assert caught.value.hint
-
-
-def test_an_unknown_policy_is_refused() -> None:
-    assert read_policy(None) == "share"
-    assert read_policy("WAIT") == "wait"
-    with pytest.raises(InvalidInput, match="MNIST_GPU_POLICY"):
-        read_policy("fair")
 
 
 class FakeNvml(types.ModuleType):

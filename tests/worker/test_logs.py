@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnist_shared.errors import InvalidInput
-from mnist_worker.logs import about_run, read_format, set_up_logging
+from mnist_worker.logs import about_run, set_up_logging
 
 
 @pytest.fixture
@@ -60,10 +59,3 @@ def test_a_run_that_ends_in_an_error_is_not_spoken_of_any_more(stream: io.String
         raise ValueError("x")
     logging.getLogger().info("later")
     assert "run" not in lines(stream)[0]
-
-
-def test_an_unknown_format_is_refused() -> None:
-    assert read_format(None) == "text"
-    assert read_format("JSON") == "json"
-    with pytest.raises(InvalidInput, match="MNIST_LOG_FORMAT"):
-        read_format("xml")

@@ -14,12 +14,13 @@ from typing import Annotated
 import typer
 
 from mnist_shared.contracts.names import checked_worker_name
-from mnist_shared.errors import BrokerRefused, BrokerUnreachable, InvalidInput, MissingPart, MnistError
+from mnist_shared.errors import BrokerRefused, BrokerUnreachable, MissingPart, MnistError
 from mnist_shared.settings import Settings, without_secrets
 from mnist_shared.storage.connection import broker_errors, connect
-from mnist_worker.gpu_claim import Claim, Policy, claim_gpu, list_gpus, read_policy, show_only
+from mnist_worker.choices import read_choice
+from mnist_worker.gpu_claim import POLICIES, POLICY_VARIABLE, Claim, Policy, claim_gpu, list_gpus, show_only
 from mnist_worker.heartbeat import Heartbeat
-from mnist_worker.logs import read_format, set_up_logging
+from mnist_worker.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, LEVELS, LOG_FORMATS, set_up_logging
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,13 @@ def serve(
 
     Example: MNIST_BROKER_URL=redis://:password@10.0.0.5:6379/0 mnist-worker --storage /mnt/mnist
     """
-    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise InvalidInput(f"--log-level: {log_level!r} is not a level.", hint="Use debug, info, warning or error.")
     worker_name = checked_worker_name(name or f"{socket.gethostname().partition('.')[0][:50]}-{secrets.token_hex(2)}")
-    set_up_logging(level=log_level, log_format=read_format(log_format), worker=worker_name)
-    policy = read_policy(gpu_policy)
+    set_up_logging(
+        level=read_choice(log_level, LEVELS, setting=LEVEL_VARIABLE),
+        log_format=read_choice(log_format, LOG_FORMATS, setting=FORMAT_VARIABLE),
+        worker=worker_name,
+    )
+    policy = read_choice(gpu_policy, POLICIES, setting=POLICY_VARIABLE)
     settings = Settings.from_environment(broker=broker, storage=storage)
     if settings.broker_url is None:
         raise BrokerUnreachable(

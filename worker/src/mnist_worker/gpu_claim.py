@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
-from mnist_shared.errors import InvalidInput, VolumeError
+from mnist_shared.errors import VolumeError
 
 log = logging.getLogger(__name__)
 
 Policy = Literal["share", "wait", "cpu"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 POLICY_VARIABLE = "MNIST_GPU_POLICY"
 WAIT_SECONDS = 1.0
 MAX_SHARERS = 64  # of one GPU; more than that is a mistake
@@ -50,20 +51,6 @@ class Claim:
     def release(self) -> None:
         """Let go before the process ends."""
         self._lock.close()
-
-
-def read_policy(text: str | None) -> Policy:
-    """The setting's value.
-
-    Raises:
-        InvalidInput: there is no such policy.
-    """
-    for policy in get_args(Policy):
-        if (text or "share").lower() == policy:
-            return policy  # type: ignore[no-any-return]
-    raise InvalidInput(
-        f"{POLICY_VARIABLE} is {text!r:.40}.", hint="Use share, wait or cpu: what to do when all GPUs are taken."
-    )
 
 
 def list_gpus(*, visible: str | None = None) -> list[Gpu]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TextIO, get_args
 
-from mnist_shared.errors import InvalidInput
-
 LogFormat = Literal["text", "json"]
+LOG_FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
 FORMAT_VARIABLE = "MNIST_LOG_FORMAT"
+LEVELS = ("debug", "info", "warning", "error")
+LEVEL_VARIABLE = "MNIST_LOG_LEVEL"
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 # One run at a time in a process, whatever thread speaks of it: so this is the process's, not a thread's.
@@ -42,18 +43,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
-
-
-def read_format(text: str | None) -> LogFormat:
-    """The setting's value.
-
-    Raises:
-        InvalidInput: there is no such format.
-    """
-    for name in get_args(LogFormat):
-        if (text or "text").lower() == name:
-            return name  # type: ignore[no-any-return]
-    raise InvalidInput(f"{FORMAT_VARIABLE} is {text!r:.40}.", hint="Use text or json.")
 
 
 def set_up_logging(*, level: str, log_format: LogFormat, worker: str, stream: TextIO | None = None) -> None:
