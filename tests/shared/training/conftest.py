@@ -1,6 +1,7 @@
 """A small data set of real digits, and `execute`: one execution of a run, with everything it told."""
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,6 +137,17 @@ def small(digits: Dataset) -> Dataset:
 @pytest.fixture
 def new_run(tmp_path_factory: pytest.TempPathFactory, small: Dataset) -> Callable[[], Run]:
     return lambda: Run(tmp_path_factory.mktemp("run"), small)
+
+
+@pytest.fixture
+def stop_at() -> Callable[[int], Callable[[], bool]]:
+    """`stop_at(n)` says "stop" when it is asked for the n-th time (the first is 0), and ever after."""
+
+    def make(number: int) -> Callable[[], bool]:
+        asked = itertools.count()
+        return lambda: next(asked) >= number
+
+    return make
 
 
 @pytest.fixture
