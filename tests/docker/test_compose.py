@@ -61,7 +61,7 @@ def test_nobody_is_root_and_the_root_is_read_only(project: Project, mnist_dir: s
         assert project.shell(service, "grep -h NoNewPrivs /proc/1/status").split()[1] == "1"
     if mnist_dir:
         assert project.shell("worker", "touch /data/datasets/x 2>&1 || true").endswith("Read-only file system")
-    server = "for p in /proc/[0-9]*; do grep -qx redis-server $p/comm && cat $p/status; done 2>/dev/null"
+    server = "for p in /proc/[0-9]*; do grep -qx redis-server $p/comm && cat $p/status; done 2>/dev/null; true"
     status = dict(line.split(":", 1) for line in project.shell("redis", server).splitlines() if ":" in line)
     assert status["Uid"].split()[0] == "999"
     assert int(status["CapEff"], 16) == 0
