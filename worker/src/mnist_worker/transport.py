@@ -9,13 +9,17 @@ message; here the run's record says what waits, and the reaper sends again what 
 """
 
 import functools
+import logging
 from queue import Empty
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from redis.exceptions import RedisError
 
 from mnist_shared.storage.messages import why_unusable
+
+log = logging.getLogger(__name__)
 
 
 class _Unusable(Empty):
@@ -59,8 +63,12 @@ class Channel(kombu_redis.Channel):
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         # Popped, and not yet with the pool process when this worker stops.
         exchange, routing_key = message.delivery_info["exchange"], message.delivery_info["routing_key"]
-        with self.conn_or_acquire() as client:
-            self._do_restore_message(message._raw, exchange, routing_key, client, leftmost)  # type: ignore[no-untyped-call]
+        try:
+            with self.conn_or_acquire() as client:
+                self._do_restore_message(message._raw, exchange, routing_key, client, leftmost)  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            # Raised, it would make kombu write the message to a file in /tmp, which nobody reads.
+            log.warning("a message was not put back (%s); its run will be sent again", type(error).__name__)
 
     def _get_client(self) -> Any:
         return functools.partial(_Client, global_keyprefix=self.global_keyprefix)
