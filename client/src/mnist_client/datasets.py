@@ -1,7 +1,6 @@
 """`--dataset`: a name that every worker knows, or a folder of the user's, which goes to the shared volume."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +41,9 @@ def with_staged_dataset(context: "CommandContext", flags: Mapping[str, object]) 
 
 def is_folder(dataset: str) -> bool:
     """Whether a user means a folder by it."""
-    from mnist_shared.contracts.config import OWN_DATASET_PATTERN
+    from mnist_shared.contracts.config import is_dataset_name
 
-    if not dataset or dataset in DATASETS or re.fullmatch(OWN_DATASET_PATTERN[1:-1], dataset):
+    if not dataset or is_dataset_name(dataset):
         return False
     separators = {"/", os.sep, os.altsep or os.sep}
     return any(separator in dataset for separator in separators) or dataset in (".", "..") or Path(dataset).is_dir()

@@ -1,10 +1,9 @@
 """The shared volume as this client sees it: a run's folder there, or in clear words why it is not to be had."""
 
-import re
 from typing import TYPE_CHECKING
 
 from mnist_client.context import CommandContext
-from mnist_shared.contracts.names import RUN_ID_PATTERN
+from mnist_shared.contracts.names import RUN_ID_PATTERN, matches
 from mnist_shared.errors import InvalidInput, RunNotFinished, RunNotFound, VolumeError
 from mnist_shared.volume.run_folder import RunFolder
 
@@ -97,4 +96,4 @@ def run_ids(context: CommandContext) -> list[str]:
             names = [path.name for path in context.settings.runs_dir.iterdir()]
         except FileNotFoundError:
             return []
-    return [name for name in names if re.fullmatch(RUN_ID_PATTERN[1:-1], name)]
+    return [name for name in names if matches(name, RUN_ID_PATTERN)]

@@ -1,6 +1,5 @@
 """Every argument of a training run, with its unit, bounds and default; and the presets. The one place for both."""
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, get_args
@@ -9,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, 
 from pydantic_core import PydanticCustomError
 
 from mnist_shared.contracts.base import Contract, describe
+from mnist_shared.contracts.names import matches
 from mnist_shared.errors import InvalidInput
 
 KnownDataset = Literal["mnist", "fashion-mnist", "kmnist", "digits"]
@@ -33,7 +33,7 @@ _APPLIES_WITH: Final = {
 
 def is_dataset_name(text: str) -> bool:
     """Whether a data set can be called so."""
-    return text in DATASET_NAMES or re.fullmatch(OWN_DATASET_PATTERN[1:-1], text) is not None
+    return text in DATASET_NAMES or matches(text, OWN_DATASET_PATTERN)
 
 
 class TrainConfig(Contract):

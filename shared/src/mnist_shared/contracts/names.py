@@ -15,7 +15,9 @@ RUN_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{1,62}$"
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}$"
 # A user's model file on the shared volume: its own name, the beginning of its SHA-256, and how it is to be read.
 MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt", ".pth", ".torchscript")
-MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}-[0-9a-f]{12}\.(safetensors|onnx|pt|pth|torchscript)$"
+MODEL_NAME_PATTERN = (
+    rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,62}}-[0-9a-f]{{12}}({'|'.join(MODEL_SUFFIXES).replace('.', '[.]')})$"
+)
 
 RunId = Annotated[str, StringConstraints(pattern=RUN_ID_PATTERN)]
 WorkerName = Annotated[str, StringConstraints(pattern=WORKER_NAME_PATTERN)]
@@ -72,7 +74,15 @@ def checked_worker_name(text: str) -> str:
     return _checked(text, WORKER_NAME_PATTERN, what="a worker name", hint=hint)
 
 
+def matches(text: str, pattern: str) -> bool:
+    """Whether the whole of `text` is of one of the patterns, which are written for pydantic: `^...$`.
+
+    In Python alone `$` would let a line break through.
+    """
+    return re.fullmatch(pattern[1:-1], text) is not None
+
+
 def _checked(text: str, pattern: str, *, what: str, hint: str) -> str:
-    if not isinstance(text, str) or not re.fullmatch(pattern[1:-1], text):
+    if not isinstance(text, str) or not matches(text, pattern):
         raise InvalidInput(f"{text!r:.80} is not {what}.", hint=hint)
     return text

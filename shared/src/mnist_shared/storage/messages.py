@@ -7,10 +7,9 @@ same atomic step as the record, and so that a client needs no Celery.
 
 import base64
 import json
-import re
 from typing import Any
 
-from mnist_shared.contracts.names import RUN_ID_PATTERN
+from mnist_shared.contracts.names import RUN_ID_PATTERN, matches
 from mnist_shared.contracts.requests import QUEUE, TASK_NAMES
 from mnist_shared.contracts.runs import Priority
 from mnist_shared.storage.keys import PRIORITY_STEPS
@@ -80,7 +79,7 @@ def why_unusable(message: bytes) -> str | None:
     if headers.get("task") not in TASK_NAMES.values():
         return f"unknown task {headers.get('task')!r:.60}"
     run_id = headers.get("id")
-    if not isinstance(run_id, str) or not re.fullmatch(RUN_ID_PATTERN[1:-1], run_id):
+    if not isinstance(run_id, str) or not matches(run_id, RUN_ID_PATTERN):
         return "its id is not a run id"
     kinds = [kind for kind, task in TASK_NAMES.items() if task == headers["task"]]
     # By type too: JSON's true and 3.0 are equal to Python's 1 and 3.

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mnist_shared.contracts.names import RUN_ID_PATTERN
+from mnist_shared.contracts.names import RUN_ID_PATTERN, matches
 from mnist_shared.errors import ContractError, VolumeError
 from mnist_shared.storage.archive import Archive, read_archive
 from mnist_shared.storage.runs import RunStore
@@ -29,7 +29,7 @@ def reindex(store: RunStore, runs_dir: Path) -> Reindexed:
     """
     found = Reindexed()
     try:
-        names = [path.name for path in runs_dir.iterdir() if re.fullmatch(RUN_ID_PATTERN[1:-1], path.name)]
+        names = [path.name for path in runs_dir.iterdir() if matches(path.name, RUN_ID_PATTERN)]
     except OSError as error:
         raise VolumeError(
             f"{runs_dir} cannot be read: {error.strerror or error}.",

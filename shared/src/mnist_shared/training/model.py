@@ -1,5 +1,8 @@
 """The two networks: the reference of pytorch/examples, and a compact one. Written so that a CPU is quick with them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -78,6 +81,12 @@ def new_network(config: TrainConfig) -> nn.Module:
     if config.network == "compact":
         return CompactNet(config.widths, momentum=config.batch_norm_momentum)
     return ReferenceNet()
+
+
+def tested_weights(state: Mapping[str, Any]) -> Any:
+    """What of a checkpoint's state is evaluated and saved as the model: the averaged weights, where there are some."""
+    averaged = state.get("averaged")
+    return state.get("model") if averaged is None else averaged
 
 
 def load_weights(model: nn.Module, weights: object) -> None:

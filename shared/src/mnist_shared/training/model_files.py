@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from mnist_shared.contracts.config import TrainConfig, is_dataset_name
-from mnist_shared.contracts.names import RUN_ID_PATTERN
+from mnist_shared.contracts.names import RUN_ID_PATTERN, matches
 from mnist_shared.contracts.reports import Normalisation
 from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.contracts.runs import EvaluatedFile
 from mnist_shared.errors import InvalidInput
-from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.model import load_weights, new_network, tested_weights
 from mnist_shared.training.normalisation import trained_with
 from mnist_shared.training.programs import Program, onnx_network, quiet, require, torchscript_network
 from mnist_shared.training.shape import SIDE
@@ -142,7 +142,7 @@ def _about(
         num_bytes=len(content),
         file_format=file_format,
         network=network,
-        run=run if re.fullmatch(RUN_ID_PATTERN[1:-1], run) else None,
+        run=run if matches(run, RUN_ID_PATTERN) else None,
         epoch=_number(metadata.get("epoch")),
     )
 
@@ -193,8 +193,7 @@ def _read_torch(content: bytes, parts: Sequence[zipfile.ZipInfo]) -> tuple[FileF
         raise InvalidInput(
             "This checkpoint does not say which network it is.", hint="It was written by another version."
         ) from error
-    averaged = found.get("averaged")
-    return "checkpoint", _Found(found.get("model") if averaged is None else averaged, found, config)
+    return "checkpoint", _Found(tested_weights(found), found, config)
 
 
 def _no_torch_file(error: Exception) -> InvalidInput:

@@ -15,7 +15,7 @@ from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.contracts.runs import EpochMetrics
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.evaluation import loss_accumulator
-from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.model import load_weights, new_network, tested_weights
 from mnist_shared.training.normalisation import formula
 
 STATE_SCHEMA_VERSION = 2
@@ -154,7 +154,7 @@ def restore(saved: Mapping[str, Any], *, config: TrainConfig, device: torch.devi
     _load_optimizer(state.optimizer, saved["optimizer"])
     if state.averaged is not None:
         # None: the run was not averaged so far. The average then begins at its present weights.
-        load_weights(state.averaged, saved.get("averaged") or saved["model"])
+        load_weights(state.averaged, tested_weights(saved))
     state.history = _HISTORY.validate_json(saved["history"])
     state.lr = float(saved["optimizer"]["param_groups"][0]["lr"])
     state.num_inherited = state.epoch if inherit else int(saved["num_inherited"])

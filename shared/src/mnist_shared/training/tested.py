@@ -14,7 +14,7 @@ from mnist_shared.contracts.requests import Which
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.checkpoints import load_newest
-from mnist_shared.training.model import load_weights, new_network
+from mnist_shared.training.model import load_weights, new_network, tested_weights
 from mnist_shared.training.normalisation import trained_with
 from mnist_shared.volume.manifests import CheckpointName
 
@@ -52,7 +52,7 @@ def load_tested(
             f"The checkpoint {ref.file} does not say which network it is.", hint="It was written by another version."
         ) from error
     model = new_network(config)
-    load_weights(model, state.get("averaged") or state.get("model"))
+    load_weights(model, tested_weights(state))
     return LoadedNetwork(model, ref, config, trained_with(state.get("normalisation"), dataset=config.dataset))
 
 

@@ -12,6 +12,7 @@ from mnist_shared.contracts.runs import EpochMetrics, RunFile, TrainResult, Veri
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.checkpoints import load_newest
 from mnist_shared.training.digests import weights_sha256
+from mnist_shared.training.model import tested_weights
 
 _HISTORY: TypeAdapter[list[EpochMetrics]] = TypeAdapter(list[EpochMetrics])
 # What an epoch came to; how long it took is another matter.
@@ -41,7 +42,7 @@ def compared(
             f"Run {target_id} stands after epoch {len(old)} of {len(new)}, and cannot be compared.",
             hint="Verify a run that has succeeded.",
         )
-    weights = [state.get("averaged") or state["model"] for state in (first, second)]
+    weights = [tested_weights(state) for state in (first, second)]
     difference = _first_difference(old, new, *weights)
     return VerifyResult(
         target=target_id,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_shared.contracts.config import OWN_DATASET_PATTERN
+from mnist_shared.contracts.names import matches
 from mnist_shared.errors import DatasetError, InvalidInput
 from mnist_shared.volume.files import sha256_of, volume_errors
 
@@ -26,7 +27,7 @@ def own_dataset_folder(storage_dir: Path, name: str) -> Path:
     Raises:
         InvalidInput: it is no such name.
     """
-    if not re.fullmatch(OWN_DATASET_PATTERN[1:-1], name):
+    if not matches(name, OWN_DATASET_PATTERN):
         raise InvalidInput(f"{name!r:.80} is not a data set.", hint="Give a folder: --dataset ./my-digits.")
     return storage_dir / FOLDER / name.removeprefix("own/")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mnist_shared.contracts.names import MODEL_NAME_PATTERN, MODEL_SUFFIXES, RUN_ID_PATTERN
+from mnist_shared.contracts.names import MODEL_NAME_PATTERN, MODEL_SUFFIXES, RUN_ID_PATTERN, matches
 from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.errors import InvalidInput, VolumeError
 from mnist_shared.volume.files import sha256_of, volume_errors, write_through
@@ -31,7 +31,7 @@ def own_model_path(storage_dir: Path, name: str) -> Path:
     Raises:
         InvalidInput: it is no such name.
     """
-    if not re.fullmatch(MODEL_NAME_PATTERN[1:-1], name):
+    if not matches(name, MODEL_NAME_PATTERN):
         raise InvalidInput(f"{name!r:.80} is not a model file on the volume.", hint="Give the file itself.")
     return storage_dir / FOLDER / name
 
@@ -99,7 +99,7 @@ def was_exported(runs_dir: Path, content: bytes) -> bool:
     sha256 = hashlib.sha256(content).hexdigest()
     with volume_errors(runs_dir):
         for folder in runs_dir.iterdir() if runs_dir.is_dir() else ():
-            if re.fullmatch(RUN_ID_PATTERN[1:-1], folder.name):
+            if matches(folder.name, RUN_ID_PATTERN):
                 export = RunFolder(runs_dir, folder.name).torchscript
                 if export.is_file() and export.stat().st_size == len(content) and sha256_of(export) == sha256:
                     return True
