@@ -14,7 +14,7 @@ MnistError
 ├── DatasetError             the data set is missing, damaged, or cannot be downloaded
 ├── CheckpointError          a checkpoint is missing or damaged
 ├── VolumeError              the storage folder is full, read-only or out of reach
-├── TrainingDiverged         the loss is no longer a finite number
+├── TrainingDiverged         the loss or a weight is no longer a finite number
 └── MissingPart              an optional part (a server, a worker, torch) is not installed
 
 A message says what happened; `hint` says what to do about it. Both are single sentences, shown to the user as they are.
@@ -95,7 +95,7 @@ class VolumeError(MnistError):
 
 
 class TrainingDiverged(MnistError):
-    """The loss is no longer a finite number."""
+    """The loss or a weight is no longer a finite number."""
 
 
 class MissingPart(MnistError):

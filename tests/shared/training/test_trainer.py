@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from mnist_shared.errors import InvalidInput, LeaseLost, TrainingDiverged
 from mnist_shared.training import sampling, trainer
 from mnist_shared.training.data import Dataset
 from mnist_shared.training.digests import weights_sha256
+from mnist_shared.training.metrics import check_finite
 from mnist_shared.training.state import fresh_state
 from mnist_shared.volume.manifests import list_checkpoints
 
@@ -165,7 +167,7 @@ def test_a_dry_run_from_the_middle_of_an_epoch_still_trains_its_batch(
     assert result.weights_sha256 != weights_sha256(parent.newest()[1]["model"])
 
 
-# A standard deviation so small that the pixels overflow: the loss is not a number from the first batch on.
+# A standard deviation so small that the pixels overflow: the loss or the weights are no numbers after the first batch.
 OVERFLOWS = 1e-39
 
 
@@ -186,6 +188,16 @@ def test_a_diverged_state_is_not_saved_when_the_run_is_stopped(
     with pytest.raises(TrainingDiverged):
         run.execute(quiet, data=dataclasses.replace(small, std=OVERFLOWS), should_stop=stop_at(8))
     assert list_checkpoints(run.checkpoints) == []
+
+
+@pytest.mark.parametrize("name", ["conv1.weight", "fc.bias", "norm3.running_var"])
+def test_weights_that_are_not_finite_are_noticed_though_the_loss_is(compact: TrainConfig, name: str) -> None:
+    """oneDNN's ReLU makes 0 of NaN."""
+    state = fresh_state(compact, device=torch.device("cpu"), num_threads=1)
+    check_finite(state)
+    state.model.state_dict()[name][0] = math.nan
+    with pytest.raises(TrainingDiverged, match="--lr"):
+        check_finite(state)
 
 
 def test_a_validation_set_is_held_out_and_its_best_epoch_is_kept(

@@ -17,17 +17,25 @@ from mnist_shared.training.state import TrainingState
 MIN_REPORT_SECONDS = 0.1  # between two reported batches
 
 
-def finite(loss: float, *, lr: float) -> float:
-    """`loss` itself.
+@torch.no_grad()
+def check_finite(state: TrainingState) -> None:
+    """Look at the epoch's loss and at the weights, one wait for the device.
+
+    Both, because oneDNN's ReLU turns NaN into 0: the loss of weights that are not finite may be.
 
     Raises:
-        TrainingDiverged: it is infinite or not a number.
+        TrainingDiverged: a number of them is infinite or none.
     """
-    if not math.isfinite(loss):
+    tensors = [*state.model.parameters(), *state.model.buffers()]
+    _finite(sum((tensor.sum() for tensor in tensors), start=state.loss_sum).item(), state)
+
+
+def _finite(number: float, state: TrainingState) -> None:
+    if not math.isfinite(number):
         raise TrainingDiverged(
-            f"The loss is {loss}: training with a learning rate of {lr:g} diverged.", hint="Try a lower --lr."
+            f"Training with a learning rate of {state.lr:g} diverged: the loss or a weight is no longer finite.",
+            hint="Try a lower --lr.",
         )
-    return loss
 
 
 class BatchReporter:
@@ -47,19 +55,20 @@ class BatchReporter:
         """Tell of the batch that `state` has just finished, if it is due.
 
         Raises:
-            TrainingDiverged: its loss is not finite.
+            TrainingDiverged: the loss or the weights are not finite.
         """
         self._since_told += num_images
         elapsed = now - self._told_at
         if state.batch % self._log_interval != 0 or elapsed < MIN_REPORT_SECONDS:
             return
+        check_finite(state)
         self._on_event(
             BatchProgress(
                 epoch=state.epoch + 1,
                 epochs=self._epochs,
                 batch=state.batch,
                 num_batches=self._num_batches,
-                loss=finite(loss.item(), lr=state.lr),
+                loss=loss.item(),
                 images_per_second=self._since_told / elapsed,
             )
         )
@@ -82,10 +91,11 @@ def measure_epoch(
     `answers`, where given, gets the log-probabilities over the test set.
 
     Raises:
-        TrainingDiverged: a loss is not finite.
+        TrainingDiverged: a loss or the weights are not finite.
     """
     started = clock()
-    train_loss = finite(state.loss_sum.item() / state.num_seen, lr=state.lr)  # waits for the device
+    check_finite(state)
+    train_loss = state.loss_sum.item() / state.num_seen
     waited = clock() - started
     found = []
     for images, labels, kept in ((*sets.test, answers), (*sets.validation, None)):
@@ -104,7 +114,7 @@ def measure_epoch(
             )
             if result is None:
                 return None
-            finite(result.average_loss, lr=state.lr)
+            _finite(result.average_loss, state)
         found.append(result)
     test, validation = found
     assert test is not None, "the test set is empty"

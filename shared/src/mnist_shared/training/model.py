@@ -10,15 +10,15 @@ from torch.nn import functional
 from mnist_shared.contracts.config import TrainConfig
 from mnist_shared.errors import CheckpointError
 from mnist_shared.training.dropout import ByteDropout
-from mnist_shared.training.linear import Linear
+from mnist_shared.training.onednn import Linear, blocked, dense
 
 
 class ReferenceNet(nn.Module):
     """The network of https://github.com/pytorch/examples/blob/main/mnist/main.py, with its parameter names.
 
     A state_dict of either loads into the other. It computes the same function: the max-pool stands before the second
-    ReLU (they commute, and ReLU then sees a quarter of the elements), and the weights lie in channels_last memory, in
-    which the convolutions and the pool are quickest (DESIGN.md, table of the trainer).
+    ReLU (they commute, and ReLU then sees a quarter of the elements). Arrays are in oneDNN's own layout, where that
+    computes it; elsewhere in channels_last, the next best (DESIGN.md, table of the trainer).
     """
 
     chunk = 128  # images that a CPU evaluates most quickly at once: more of their activations leave the cache
@@ -35,9 +35,9 @@ class ReferenceNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logarithms of the class probabilities, float [N, 10], of normalised images, float [N, 1, 28, 28]."""
-        x = functional.relu(self.conv1(x), inplace=True)
-        x = functional.relu(functional.max_pool2d(self.conv2(x), 2), inplace=True)
-        x = self.dropout1(torch.flatten(x, 1))
+        x = functional.relu(self.conv1(blocked(self, x)), inplace=True)
+        x = functional.relu(_halved(self.conv2(x)))
+        x = self.dropout1(torch.flatten(dense(x), 1))
         x = functional.relu(self.fc1(x), inplace=True)
         x = self.dropout2(x)
         return functional.log_softmax(self.fc2(x), dim=1)
@@ -69,11 +69,16 @@ class CompactNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logarithms of the class probabilities, float [N, 10], of normalised images, float [N, 1, 28, 28]."""
-        x = functional.relu(self.norm1(functional.max_pool2d(self.conv1(x), 2)), inplace=True)  # [N, w0, 12, 12]
+        x = functional.relu(self.norm1(_halved(self.conv1(blocked(self, x)))), inplace=True)  # [N, w0, 12, 12]
         x = functional.relu(self.norm2(self.conv2(x)), inplace=True)  # [N, w1, 10, 10]
-        x = functional.relu(self.norm3(functional.max_pool2d(self.conv3(x), 2)), inplace=True)  # [N, w2, 4, 4]
+        x = functional.relu(self.norm3(_halved(self.conv3(x))), inplace=True)  # [N, w2, 4, 4]
         x = functional.relu(self.norm4(self.conv4(x)), inplace=True)  # [N, w3, 2, 2]
-        return functional.log_softmax(self.fc(torch.flatten(x, 1)), dim=1)
+        return functional.log_softmax(self.fc(torch.flatten(dense(x), 1)), dim=1)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """The greatest of each 2 x 2 pixels."""
+    return functional.max_pool2d(x, 2, stride=2)  # in oneDNN's layout the stride has to be said
 
 
 def new_network(config: TrainConfig) -> nn.Module:

@@ -16,7 +16,7 @@ from mnist_shared.contracts.events import CheckpointSaved, RunEvent
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.training.checkpoints import CheckpointStore
 from mnist_shared.training.data import Dataset
-from mnist_shared.training.metrics import finite
+from mnist_shared.training.metrics import check_finite
 from mnist_shared.training.state import TrainingState, capture
 
 
@@ -65,13 +65,13 @@ class Saver:
         Raises:
             LeaseLost: another execution owns the run.
             VolumeError: the volume is full, read-only or out of reach.
-            TrainingDiverged: the loss is not finite; such a state is of no use to anybody.
+            TrainingDiverged: the loss or the weights are not finite; such a state is of no use to anybody.
         """
         place = (state.epoch, state.batch)
         if not self.is_on or place == self._saved_at:
             return
         self.flush()
-        finite(state.loss_sum.item(), lr=state.lr)
+        check_finite(state)
         document = _copied(capture(state, config=self._config, data=self._data))
         self._writing = self._thread.submit(
             self._checkpoints.save, document, epoch=state.epoch, batch=state.batch, best=_is_best(state)

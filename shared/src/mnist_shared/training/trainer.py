@@ -56,7 +56,7 @@ def train(
         CheckpointError: there are checkpoints to go on from and none is usable, or the parent has none.
         NotEnoughEpochs: the parent has reached `config.epochs` already.
         InvalidInput: the validation set would leave nothing to train on.
-        TrainingDiverged: the loss is no longer finite.
+        TrainingDiverged: the loss or a weight is no longer finite.
         VolumeError: the volume is full, read-only or out of reach.
         LeaseLost: `checkpoints.authorize` or `on_event` raised it.
     """
