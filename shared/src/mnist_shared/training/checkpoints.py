@@ -4,8 +4,7 @@ import hashlib
 import io
 import logging
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import nn
 
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError, ContractError, VolumeError
-from mnist_shared.volume.files import commit_files, remove, remove_leftovers, volume_errors, write_files
+from mnist_shared.volume.files import committed, remove, remove_leftovers, volume_errors, write_files
 from mnist_shared.volume.manifests import CheckpointName, checkpoint_names, expendable, parse_name, read_manifest
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,11 @@ class CheckpointStore:
     keep_last: int
 
     def save(self, state: Mapping[str, Any], *, epoch: int, batch: int, best: bool = False) -> CheckpointRef:
-        """Commit `state` (tensors, numbers, strings, lists and dicts of them), then remove what is no longer needed.
+        """Commit `state`; see `serialized` and `commit`."""
+        return self.commit(serialized(state), epoch=epoch, batch=batch, best=best)
+
+    def commit(self, content: bytes, *, epoch: int, batch: int, best: bool = False) -> CheckpointRef:
+        """Commit the checkpoint whose bytes are `content`, then remove what is no longer needed.
 
         Written aside, fsynced, authorized, renamed; the manifest last, whose rename is the commit.
 
@@ -53,21 +56,18 @@ class CheckpointStore:
             VolumeError: the volume is full, read-only or out of reach; the checkpoints before this one are untouched.
         """
         name = CheckpointName(attempt=self.attempt, epoch=epoch, batch=batch, best=best)
-        # In memory first: a fault of the volume is then a plain OSError, and the digest that of the intended bytes.
-        with _without_crc32():
-            content = _serialized(state)
-        ref = CheckpointRef(
-            file=name.file,
-            epoch=epoch,
-            batch=batch,
-            attempt=self.attempt,
-            num_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
-        files = [(name.file, content), (name.manifest, ref.model_dump_json(indent=2).encode())]
         with volume_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            commit_files(self.folder, files, attempt=self.attempt, authorize=self.authorize)
+            with committed(self.folder, attempt=self.attempt, authorize=self.authorize) as write:
+                ref = CheckpointRef(
+                    file=name.file,
+                    epoch=epoch,
+                    batch=batch,
+                    attempt=self.attempt,
+                    num_bytes=len(content),
+                    sha256=write(name.file, content),
+                )
+                write(name.manifest, ref.model_dump_json(indent=2).encode())
         self._tidy()
         return ref
 
@@ -138,6 +138,19 @@ def load_newest(
     )
 
 
+def serialized(state: Mapping[str, Any]) -> bytes:
+    """A checkpoint's bytes: `state` (tensors, numbers, strings, lists and dicts of them) as torch.save writes it.
+
+    Without the zip's own checksums: 3 of 4 ms, and the manifest's SHA-256 says more.
+    """
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        return _saved(dict(state))
+    finally:
+        torch.serialization.set_crc32_options(before)
+
+
 def save_model(path: Path, model: nn.Module, *, attempt: int, authorize: Callable[[], None]) -> None:
     """Write the weights alone to `path`: a plain state_dict, which pytorch/examples' network loads too.
 
@@ -145,7 +158,7 @@ def save_model(path: Path, model: nn.Module, *, attempt: int, authorize: Callabl
         LeaseLost: `authorize` raised it; nothing is written.
         VolumeError: the volume is full, read-only or out of reach; what was at `path` stays.
     """
-    content = _serialized({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
+    content = _saved({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     write_files(path.parent, [(path.name, content)], attempt=attempt, authorize=authorize)
 
 
@@ -153,21 +166,11 @@ class _Rejected(Exception):
     """A checkpoint's file is not what its manifest says."""
 
 
-def _serialized(state: Mapping[str, Any]) -> bytes:
+def _saved(state: dict[str, Any]) -> bytes:
+    # In memory first: a fault of the volume is then a plain OSError, and the digest that of the intended bytes.
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(state, buffer)
     return buffer.getvalue()
-
-
-@contextmanager
-def _without_crc32() -> Iterator[None]:
-    """Within it torch.save leaves out the zip's own checksums: 3 of 4 ms, and the manifest's SHA-256 says more."""
-    before = torch.serialization.get_crc32_options()
-    torch.serialization.set_crc32_options(False)
-    try:
-        yield
-    finally:
-        torch.serialization.set_crc32_options(before)
 
 
 def _read_state(file: Path, ref: CheckpointRef) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mnist_shared.errors import VolumeError
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+PIECE = 2**20  # bytes
 _PROBLEMS = {
     errno.ENOSPC: ("is full", "Free some space there; nothing that was on it has been changed."),
     errno.EDQUOT: ("is over its quota", "Free some space there; nothing that was on it has been changed."),
@@ -43,29 +44,34 @@ def volume_errors(folder: Path) -> Iterator[None]:
         raise VolumeError(f"The folder {folder} {problem}.", hint=hint) from error
 
 
-def commit_files(
-    folder: Path, files: Sequence[tuple[str, bytes]], *, attempt: int, authorize: Callable[[], None]
-) -> None:
-    """Put whole files under their names, durably, in the order given; or leave the folder as it was.
+@contextmanager
+def committed(folder: Path, *, attempt: int, authorize: Callable[[], None]) -> Iterator[Callable[[str, bytes], str]]:
+    """Put what the block writes under its names, durably, in the order given; or leave the folder as it was.
 
-    Each is written under a temporary name that carries `attempt`, and renamed only after `authorize` has returned: an
-    execution that lost its run, however long it slept, raises there and its files go.
+    Yields `write(name, content)`, which returns the content's SHA-256. Each file has a temporary name that carries
+    `attempt`, and is renamed at the end of the block, only after `authorize` has returned: an execution that lost its
+    run, however long it slept, raises there and its files go.
 
     Raises:
         OSError: the volume is full, read-only or out of reach.
-        Whatever `authorize` raises.
+        Whatever `authorize` or the block raises.
     """
-    temporary = [folder / f"{name}.a{attempt:04d}.tmp" for name, _ in files]
+    names: dict[Path, Path] = {}  # temporary, and the final one
     renamed: list[Path] = []
+
+    def write(name: str, content: bytes) -> str:
+        temporary = folder / f"{name}.a{attempt:04d}.tmp"
+        names[temporary] = folder / name
+        return write_through(_pieces(content), temporary)
+
     try:
-        for file, (_, content) in zip(temporary, files, strict=True):
-            _write(file, [content])
-        for file, (name, _) in zip(temporary, files, strict=True):
+        yield write
+        for temporary, name in names.items():
             authorize()
-            os.replace(file, folder / name)
-            renamed.append(folder / name)
+            os.replace(temporary, name)
+            renamed.append(name)
     except BaseException:
-        for file in (*temporary, *renamed):
+        for file in (*names, *renamed):
             remove(file)
         raise
     _sync_folder(folder)
@@ -74,7 +80,7 @@ def commit_files(
 def write_files(
     folder: Path, files: Sequence[tuple[str, bytes]], *, attempt: int, authorize: Callable[[], None]
 ) -> None:
-    """`commit_files` into a folder that need not be there yet; what earlier attempts have left half-written goes.
+    """`committed` files in a folder that need not be there yet; what earlier attempts have left half-written goes.
 
     Raises:
         VolumeError: the volume is full, read-only or out of reach; what was under these names stays.
@@ -82,7 +88,9 @@ def write_files(
     """
     with volume_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        commit_files(folder, files, attempt=attempt, authorize=authorize)
+        with committed(folder, attempt=attempt, authorize=authorize) as write:
+            for name, content in files:
+                write(name, content)
         remove_leftovers(folder, before_attempt=attempt)
 
 
@@ -131,25 +139,21 @@ def _sync(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def write_through(chunks: Iterable[bytes], path: Path) -> str:
+def write_through(chunks: Iterable[bytes | memoryview], path: Path) -> str:
     """Write a file that is on the disk when this returns; its SHA-256. Raises OSError, and what `chunks` raises."""
     digest = hashlib.sha256()
-
-    def seen() -> Iterator[bytes]:
-        for chunk in chunks:
-            digest.update(chunk)
-            yield chunk
-
-    _write(path, seen())
-    return digest.hexdigest()
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
     with path.open("wb") as stream:
         for chunk in chunks:
+            digest.update(chunk)
             stream.write(chunk)
         stream.flush()
         os.fsync(stream.fileno())
+    return digest.hexdigest()
+
+
+def _pieces(content: bytes) -> Iterator[memoryview]:
+    """`content` in pieces that stay in a core's cache between their digest and the disk."""
+    return (memoryview(content)[first : first + PIECE] for first in range(0, len(content), PIECE))
 
 
 def _sync_folder(folder: Path) -> None:
