@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mnist_shared.errors import LeaseLost, VolumeError
-from mnist_shared.training.checkpoints import CheckpointStore, load_newest, save_model
+from mnist_shared.training.checkpoints import CheckpointStore, load_newest, save_model, serialized
 from mnist_shared.training.model import ReferenceNet
 from mnist_shared.volume.manifests import list_checkpoints
 
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_is_saved_comes_back(folder: Path) -> None:
-    ref = store(folder, attempt=7).save(state(3), epoch=3, batch=12)
+    ref = store(folder, attempt=7).save(serialized(state(3)), epoch=3, batch=12)
     assert ref.file == "epoch-0003-batch-00012-a0007.pt"
     assert names(folder) == ["epoch-0003-batch-00012-a0007.json", "epoch-0003-batch-00012-a0007.pt"]
     assert (folder / ref.file).stat().st_size == ref.num_bytes
@@ -57,7 +57,7 @@ def test_what_is_saved_comes_back(folder: Path) -> None:
 
 def test_a_memory_format_comes_back_too(folder: Path) -> None:
     weights = torch.rand(4, 3, 5, 5).to(memory_format=torch.channels_last)
-    store(folder).save({"weights": weights}, epoch=1, batch=0)
+    store(folder).save(serialized({"weights": weights}), epoch=1, batch=0)
     found = load_newest(folder, on_rejected=fail)
     assert found is not None
     assert found[1]["weights"].stride() == weights.stride()
@@ -69,9 +69,9 @@ def test_a_folder_that_is_not_there_has_no_checkpoint(folder: Path) -> None:
 
 
 def test_a_later_attempt_comes_before_a_later_epoch(folder: Path) -> None:
-    store(folder, attempt=1, keep_last=9).save(state(5), epoch=5, batch=0)
-    store(folder, attempt=2, keep_last=9).save(state(4), epoch=4, batch=0)
-    store(folder, attempt=2, keep_last=9).save(state(3), epoch=3, batch=0)
+    store(folder, attempt=1, keep_last=9).save(serialized(state(5)), epoch=5, batch=0)
+    store(folder, attempt=2, keep_last=9).save(serialized(state(4)), epoch=4, batch=0)
+    store(folder, attempt=2, keep_last=9).save(serialized(state(3)), epoch=3, batch=0)
     assert [(ref.attempt, ref.epoch) for ref in list_checkpoints(folder)] == [(2, 4), (2, 3), (1, 5)]
     assert load_newest(folder, on_rejected=fail)[1]["number"] == 4  # type: ignore[index]
 
@@ -79,7 +79,7 @@ def test_a_later_attempt_comes_before_a_later_epoch(folder: Path) -> None:
 @pytest.mark.parametrize("answers", [0, 1])
 def test_a_lost_lease_leaves_nothing_of_the_new_and_all_of_the_old(folder: Path, answers: int) -> None:
     """`answers`: how often the lease is still held; a checkpoint is two files."""
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     before = names(folder)
     asked = []
 
@@ -89,7 +89,7 @@ def test_a_lost_lease_leaves_nothing_of_the_new_and_all_of_the_old(folder: Path,
             raise LeaseLost("Another execution owns the run.")
 
     with pytest.raises(LeaseLost):
-        store(folder, authorize=authorize).save(state(2), epoch=2, batch=0)
+        store(folder, authorize=authorize).save(serialized(state(2)), epoch=2, batch=0)
     assert names(folder) == before
 
 
@@ -98,7 +98,7 @@ def test_the_lease_is_asked_after_the_bytes_are_on_the_disk(folder: Path, monkey
     real_fsync, real_replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), real_fsync(fd))[1])
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("rename"), real_replace(a, b))[1])
-    store(folder, authorize=lambda: order.append("authorize")).save(state(1), epoch=1, batch=0)
+    store(folder, authorize=lambda: order.append("authorize")).save(serialized(state(1)), epoch=1, batch=0)
     assert order == ["fsync", "fsync", "authorize", "rename", "authorize", "rename", "fsync"]
 
 
@@ -117,7 +117,7 @@ def test_the_lease_is_asked_after_the_bytes_are_on_the_disk(folder: Path, monkey
 def test_a_fault_of_the_volume_is_one_clear_line_and_keeps_what_is_there(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     before = names(folder)
 
     def fsync(descriptor: int) -> None:
@@ -125,7 +125,7 @@ def test_a_fault_of_the_volume_is_one_clear_line_and_keeps_what_is_there(
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(VolumeError, match=words) as caught:
-        store(folder).save(state(2), epoch=2, batch=0)
+        store(folder).save(serialized(state(2)), epoch=2, batch=0)
     assert str(folder) in caught.value.message
     assert "\n" not in str(caught.value)
     assert caught.value.hint
@@ -137,7 +137,7 @@ def test_a_fault_of_the_volume_is_one_clear_line_and_keeps_what_is_there(
 def test_a_manifest_that_does_not_fit_any_more_takes_its_file_along(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     before = names(folder)
     real = os.replace
 
@@ -148,7 +148,7 @@ def test_a_manifest_that_does_not_fit_any_more_takes_its_file_along(
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(VolumeError, match="full"):
-        store(folder).save(state(2), epoch=2, batch=0)
+        store(folder).save(serialized(state(2)), epoch=2, batch=0)
     assert names(folder) == before
 
 
@@ -164,10 +164,10 @@ def small_files() -> Iterator[None]:
 
 
 def test_a_file_that_the_kernel_cuts_off_is_not_a_checkpoint(folder: Path) -> None:
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     before = names(folder)
     with pytest.raises(VolumeError, match="no file this large"), small_files():
-        store(folder).save(state(2), epoch=2, batch=0)
+        store(folder).save(serialized(state(2)), epoch=2, batch=0)
     assert names(folder) == before
 
 
@@ -188,26 +188,26 @@ def tiny_volume(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_volume_that_is_really_full(tiny_volume: Path) -> None:
     folder = tiny_volume / "checkpoints"
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     before = names(folder)
     with pytest.raises(VolumeError, match="is full"):
-        store(folder).save({"weights": torch.zeros(100_000)}, epoch=2, batch=0)
+        store(folder).save(serialized({"weights": torch.zeros(100_000)}), epoch=2, batch=0)
     assert names(folder) == before
 
 
 def test_a_volume_that_is_really_read_only(tiny_volume: Path) -> None:
     folder = tiny_volume / "checkpoints"
-    store(folder).save(state(1), epoch=1, batch=0)
+    store(folder).save(serialized(state(1)), epoch=1, batch=0)
     subprocess.run(["mount", "-o", "remount,ro", tiny_volume], check=True)
     with pytest.raises(VolumeError, match="read-only"):
-        store(folder).save(state(2), epoch=2, batch=0)
+        store(folder).save(serialized(state(2)), epoch=2, batch=0)
     assert load_newest(folder, on_rejected=fail)[1]["number"] == 1  # type: ignore[index]
 
 
 def test_a_volume_that_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "volume").write_text("a file")
     with pytest.raises(VolumeError, match="Not a directory"):
-        store(tmp_path / "volume" / "checkpoints").save(state(1), epoch=1, batch=0)
+        store(tmp_path / "volume" / "checkpoints").save(serialized(state(1)), epoch=1, batch=0)
     with pytest.raises(VolumeError, match="Not a directory"):
         load_newest(tmp_path / "volume" / "checkpoints", on_rejected=fail)
 
@@ -218,7 +218,7 @@ def test_a_deletion_that_fails_does_not_end_the_run(folder: Path, monkeypatch: p
 
     monkeypatch.setattr(Path, "unlink", unlink)
     for epoch in (1, 2, 3):
-        ref = store(folder, keep_last=1).save(state(epoch), epoch=epoch, batch=0)
+        ref = store(folder, keep_last=1).save(serialized(state(epoch)), epoch=epoch, batch=0)
     assert ref.epoch == 3
     assert len(list_checkpoints(folder)) == 3
 
@@ -233,7 +233,7 @@ def test_what_a_killed_attempt_left_half_written_is_swept_up_by_the_next(folder:
     for file in (half, unfinished, later, later_unfinished, foreign):
         file.write_text("x")
     assert load_newest(folder, on_rejected=fail) is None, "without a manifest there is no checkpoint"
-    store(folder, attempt=2).save(state(2), epoch=2, batch=0)
+    store(folder, attempt=2).save(serialized(state(2)), epoch=2, batch=0)
     assert not half.exists()
     assert not unfinished.exists()
     assert later.exists()
@@ -242,22 +242,22 @@ def test_what_a_killed_attempt_left_half_written_is_swept_up_by_the_next(folder:
 
 
 def test_a_stale_attempt_does_not_remove_a_later_ones_checkpoints(folder: Path) -> None:
-    store(folder, attempt=2, keep_last=1).save(state(1), epoch=1, batch=0)
-    store(folder, attempt=2, keep_last=9).save(state(2), epoch=2, batch=0)
-    store(folder, attempt=1, keep_last=1).save(state(9), epoch=9, batch=0)
+    store(folder, attempt=2, keep_last=1).save(serialized(state(1)), epoch=1, batch=0)
+    store(folder, attempt=2, keep_last=9).save(serialized(state(2)), epoch=2, batch=0)
+    store(folder, attempt=1, keep_last=1).save(serialized(state(9)), epoch=9, batch=0)
     assert {(ref.attempt, ref.epoch) for ref in list_checkpoints(folder)} >= {(2, 1), (2, 2)}
 
 
 def test_a_checkpoint_replaced_while_it_is_read_is_no_damage(folder: Path) -> None:
     """Another run's folder, in training: what was listed may be gone by the time it is read."""
-    store(folder, keep_last=1).save(state(1), epoch=0, batch=10)
+    store(folder, keep_last=1).save(serialized(state(1)), epoch=0, batch=10)
     real = Path.read_bytes
     replaced = []
 
     def read_bytes(path: Path) -> bytes:
         if not replaced:
             replaced.append(path)
-            store(folder, keep_last=1).save(state(2), epoch=0, batch=20)
+            store(folder, keep_last=1).save(serialized(state(2)), epoch=0, batch=20)
         return real(path)
 
     with pytest.MonkeyPatch.context() as patch:

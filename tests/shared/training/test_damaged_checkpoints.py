@@ -12,7 +12,7 @@ import torch
 
 from mnist_shared.contracts.runs import CheckpointRef
 from mnist_shared.errors import CheckpointError
-from mnist_shared.training.checkpoints import load_newest
+from mnist_shared.training.checkpoints import load_newest, serialized
 from tests.shared.training.test_checkpoints import state, store
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said_so(
     folder: Path, damage: Callable[[Path], None], reason: str
 ) -> None:
     for epoch in (1, 2):
-        newest = store(folder).save(state(epoch), epoch=epoch, batch=0)
+        newest = store(folder).save(serialized(state(epoch)), epoch=epoch, batch=0)
     damage(folder / newest.file)
     told: list[tuple[str, str]] = []
     found = load_newest(folder, on_rejected=lambda file, why: told.append((file, why)))
@@ -81,7 +81,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said_so(
 
 
 def test_when_all_are_damaged_each_is_named_with_its_reason(folder: Path) -> None:
-    refs = [store(folder).save(state(epoch), epoch=epoch, batch=0) for epoch in (1, 2)]
+    refs = [store(folder).save(serialized(state(epoch)), epoch=epoch, batch=0) for epoch in (1, 2)]
     truncate(folder / refs[0].file)
     flip_a_bit(folder / refs[1].file)
     told: list[str] = []

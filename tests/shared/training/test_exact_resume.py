@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mnist_shared.contracts.config import TrainConfig
-from mnist_shared.training.checkpoints import CheckpointStore
+from mnist_shared.training.checkpoints import CheckpointStore, serialized
 
 # In each of the two epochs should_stop is asked before 9 batches and 3 chunks of the evaluation.
 NUM_POINTS = 2 * (9 + 3)
@@ -130,7 +130,7 @@ def test_moments_in_another_memory_layout_do_not_corrupt_the_resumed_run(
         for name in ("exp_avg", "exp_avg_sq"):
             values[name] = values[name].contiguous()
     CheckpointStore(run.checkpoints, attempt=2, authorize=lambda: None, keep_last=2).save(
-        state, epoch=0, batch=ref.batch
+        serialized(state), epoch=0, batch=ref.batch
     )
     run.attempt = 2
     run.execute(config)

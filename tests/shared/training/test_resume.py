@@ -140,13 +140,13 @@ def test_a_checkpoint_without_a_part_of_the_state_is_refused(
 @pytest.fixture
 def rewrite() -> Callable[[Any, Callable[[dict[str, Any]], Any]], None]:
     """Saves a changed copy of a run's newest checkpoint, as a later attempt would."""
-    from mnist_shared.training.checkpoints import CheckpointStore
+    from mnist_shared.training.checkpoints import CheckpointStore, serialized
 
     def change(run: Any, edit: Callable[[dict[str, Any]], Any]) -> None:
         ref, state = run.newest()
         edit(state)
         run.attempt += 1
         store = CheckpointStore(run.checkpoints, attempt=run.attempt, authorize=lambda: None, keep_last=2)
-        store.save(state, epoch=ref.epoch, batch=ref.batch)
+        store.save(serialized(state), epoch=ref.epoch, batch=ref.batch)
 
     return change

@@ -9,6 +9,7 @@ import pytest
 from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.errors import InvalidInput, VolumeError
 from mnist_shared.volume import own_models
+from mnist_shared.volume.files import CHUNK_BYTES
 from mnist_shared.volume.own_models import own_model_path, read_model, stage_model, was_exported
 from mnist_shared.volume.run_folder import RunFolder
 
@@ -72,13 +73,13 @@ def test_what_is_no_model_file_is_a_clear_error_and_leaves_nothing_on_the_volume
 
 
 def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_models, "MAX_BYTES", 2 * own_models.CHUNK_BYTES)
-    source = a_file(tmp_path / "model.pt", bytes(own_models.CHUNK_BYTES))
+    monkeypatch.setattr(own_models, "MAX_BYTES", 2 * CHUNK_BYTES)
+    source = a_file(tmp_path / "model.pt", bytes(CHUNK_BYTES))
     with source.open("rb") as stream:
         chunks = own_models._chunks(stream, source)
         next(chunks)
         with source.open("ab") as writer:
-            writer.write(bytes(2 * own_models.CHUNK_BYTES))
+            writer.write(bytes(2 * CHUNK_BYTES))
         with pytest.raises(InvalidInput, match="grows while it is read"):
             list(chunks)
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import logging
 import zlib
 
@@ -141,7 +140,7 @@ def exported(
     card = model_card(
         tested, target=request.target, data=data, evaluation=found, file=file, file_format=request.file_format
     )
-    write_files(
+    digests = write_files(
         folder.export,
         [(CARD, card.encode()), (file, content)],
         attempt=execution.grant.attempt,
@@ -154,7 +153,7 @@ def exported(
         card=CARD,
         file_format=request.file_format,
         num_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=digests[file],
         max_difference=difference,
         device=cpu.type,
     )

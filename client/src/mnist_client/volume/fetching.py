@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_shared.errors import InvalidInput, VolumeError
-from mnist_shared.volume.files import volume_errors, write_through
-
-CHUNK_BYTES = 1 << 20
+from mnist_shared.volume.files import CHUNK_BYTES, volume_errors, write_through
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_client.volume.checkpoint_files import CheckpointFile, best_of, inspect, newest_usable
-from mnist_client.volume.fetching import CHUNK_BYTES, check_free
+from mnist_client.volume.fetching import check_free
 from mnist_shared.errors import CheckpointError, InvalidInput
-from mnist_shared.volume.files import volume_errors, write_through
+from mnist_shared.volume.files import CHUNK_BYTES, volume_errors, write_through
 from mnist_shared.volume.run_folder import RunFolder
 
 NUM_LISTINGS = 5  # how often a folder is listed again because a checkpoint was replaced meanwhile, by a run in training

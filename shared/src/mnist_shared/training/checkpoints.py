@@ -42,12 +42,8 @@ class CheckpointStore:
     authorize: Callable[[], None]
     keep_last: int
 
-    def save(self, state: Mapping[str, Any], *, epoch: int, batch: int, best: bool = False) -> CheckpointRef:
-        """Commit `state`; see `serialized` and `commit`."""
-        return self.commit(serialized(state), epoch=epoch, batch=batch, best=best)
-
-    def commit(self, content: bytes, *, epoch: int, batch: int, best: bool = False) -> CheckpointRef:
-        """Commit the checkpoint whose bytes are `content`, then remove what is no longer needed.
+    def save(self, content: bytes, *, epoch: int, batch: int, best: bool = False) -> CheckpointRef:
+        """Commit a checkpoint of these bytes (of `serialized`), then remove what is no longer needed.
 
         Written aside, fsynced, authorized, renamed; the manifest last, whose rename is the commit.
 

@@ -74,7 +74,7 @@ class Saver:
         check_finite(state)
         content = serialized(_on_cpu(capture(state, config=self._config, data=self._data)))
         self._writing = self._thread.submit(
-            self._checkpoints.commit, content, epoch=state.epoch, batch=state.batch, best=_is_best(state)
+            self._checkpoints.save, content, epoch=state.epoch, batch=state.batch, best=_is_best(state)
         )
         self._saved_at = place
         self._last_save = self._clock()

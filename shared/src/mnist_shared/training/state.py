@@ -120,7 +120,7 @@ def fresh_state(config: TrainConfig, *, device: torch.device, num_threads: int) 
 
 
 def capture(state: TrainingState, *, config: TrainConfig, data: Dataset) -> dict[str, Any]:
-    """The state as tensors and plain values, for `CheckpointStore.save`. The tensors are not copies."""
+    """The state as tensors and plain values, for `checkpoints.serialized`. The tensors are not copies."""
     return {
         "schema_version": STATE_SCHEMA_VERSION,
         "config": config.model_dump_json(),

@@ -14,7 +14,7 @@ from mnist_shared.errors import VolumeError
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-PIECE = 2**20  # bytes
+CHUNK_BYTES = 2**20  # that are read or written at once
 _PROBLEMS = {
     errno.ENOSPC: ("is full", "Free some space there; nothing that was on it has been changed."),
     errno.EDQUOT: ("is over its quota", "Free some space there; nothing that was on it has been changed."),
@@ -62,7 +62,7 @@ def committed(folder: Path, *, attempt: int, authorize: Callable[[], None]) -> I
     def write(name: str, content: bytes) -> str:
         temporary = folder / f"{name}.a{attempt:04d}.tmp"
         names[temporary] = folder / name
-        return write_through(_pieces(content), temporary)
+        return write_through(_chunks(content), temporary)
 
     try:
         yield write
@@ -79,8 +79,10 @@ def committed(folder: Path, *, attempt: int, authorize: Callable[[], None]) -> I
 
 def write_files(
     folder: Path, files: Sequence[tuple[str, bytes]], *, attempt: int, authorize: Callable[[], None]
-) -> None:
+) -> dict[str, str]:
     """`committed` files in a folder that need not be there yet; what earlier attempts have left half-written goes.
+
+    Returns the SHA-256 of each, by its name.
 
     Raises:
         VolumeError: the volume is full, read-only or out of reach; what was under these names stays.
@@ -89,9 +91,9 @@ def write_files(
     with volume_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with committed(folder, attempt=attempt, authorize=authorize) as write:
-            for name, content in files:
-                write(name, content)
+            digests = {name: write(name, content) for name, content in files}
         remove_leftovers(folder, before_attempt=attempt)
+        return digests
 
 
 def sha256_of(path: Path) -> str:
@@ -151,9 +153,9 @@ def write_through(chunks: Iterable[bytes | memoryview], path: Path) -> str:
     return digest.hexdigest()
 
 
-def _pieces(content: bytes) -> Iterator[memoryview]:
+def _chunks(content: bytes) -> Iterator[memoryview]:
     """`content` in pieces that stay in a core's cache between their digest and the disk."""
-    return (memoryview(content)[first : first + PIECE] for first in range(0, len(content), PIECE))
+    return (memoryview(content)[first : first + CHUNK_BYTES] for first in range(0, len(content), CHUNK_BYTES))
 
 
 def _sync_folder(folder: Path) -> None:

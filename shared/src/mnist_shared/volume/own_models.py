@@ -16,12 +16,11 @@ from typing import BinaryIO
 from mnist_shared.contracts.names import MODEL_NAME_PATTERN, MODEL_SUFFIXES, RUN_ID_PATTERN, matches
 from mnist_shared.contracts.requests import ModelFile
 from mnist_shared.errors import InvalidInput, VolumeError
-from mnist_shared.volume.files import sha256_of, volume_errors, write_through
+from mnist_shared.volume.files import CHUNK_BYTES, sha256_of, volume_errors, write_through
 from mnist_shared.volume.run_folder import RunFolder
 
 FOLDER = "own-models"  # inside the storage folder
 MAX_BYTES = 512 * 2**20  # a checkpoint of the widest network, with averaged weights and Adam's moments, has 460 MB
-CHUNK_BYTES = 1 << 20
 WHAT_TO_GIVE = f"Give a model file ({', '.join(MODEL_SUFFIXES)})."
 
 
